@@ -1,0 +1,9 @@
+"""Decisions: from a probability and the contract's economics to whom to act on.
+
+Imports the contract only. A decision never looks at anything but the probability and the economics, so the
+same customer gets the same decision through every door.
+"""
+
+from holdfast.decisions.profit import decide, expected_gain, profit_threshold
+
+__all__ = ["decide", "expected_gain", "profit_threshold"]
