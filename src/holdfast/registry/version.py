@@ -1,0 +1,80 @@
+"""What a registered version is, and how people refer to one."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from holdfast.errors import HoldfastError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+    from pathlib import Path
+
+Status = Literal["champion", "challenger", "retired"]
+
+TRAIN_FIRST = "Train a model first: holdfast train churn.toml"
+
+
+class RegistryError(HoldfastError):
+    """A version's files are not what was registered, or cannot be moved or copied."""
+
+    code = "registry"
+
+
+class UnknownVersionError(UsageError):
+    """Nothing is registered under that name."""
+
+    code = "version"
+
+
+@dataclass(frozen=True)
+class Version:
+    """One registered model. ``path`` is its folder; ``metrics`` are those of its test split."""
+
+    number: int
+    name: str
+    recipe: str
+    path: Path
+    status: Status
+    created: datetime
+    metrics: dict[str, Any]
+    contract_digest: str
+    data_digest: str
+    manifest_digest: str
+
+    @property
+    def label(self) -> str:
+        """The version as people write it, such as ``v3``."""
+        return f"v{self.number}"
+
+    def as_dict(self) -> dict[str, Any]:
+        """The version for machines, in plain JSON types."""
+        plain = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return plain | {"version": self.label, "path": str(self.path), "created": self.created.isoformat()}
+
+
+def pick(versions: Sequence[Version], ref: str) -> Version:
+    """The version that ``ref`` means: ``champion``, ``challenger``, ``3`` or ``v3``.
+
+    Raises:
+        UnknownVersionError: there is none; names those that there are.
+    """
+    wanted = ref.strip().casefold()
+    number = re.fullmatch(r"v?(\d{1,9})", wanted)
+    for version in versions:
+        in_slot = version.status != "retired" and version.status == wanted
+        if in_slot or (number and int(number[1]) == version.number):
+            return version
+    if not versions:
+        raise UnknownVersionError("No model is registered yet.", hint=TRAIN_FIRST)
+    if wanted == "challenger":
+        raise UnknownVersionError("There is no challenger.", hint=f"Registered: {_listed(versions)}.")
+    raise UnknownVersionError(f'There is no version "{ref}".', hint=f"Registered: {_listed(versions)}.")
+
+
+def _listed(versions: Sequence[Version], most: int = 10) -> str:
+    shown = [v.label if v.status == "retired" else f"{v.label} ({v.status})" for v in versions[-most:]]
+    return ("…, " if len(versions) > most else "") + ", ".join(shown)

@@ -1,0 +1,11 @@
+"""The one database: engine, tables and their migrations. SQLite by default, PostgreSQL by URL.
+
+Knows rows, not what they mean: rooms above decide. Everything here is SQLAlchemy Core with types that both
+databases have; times are UTC with their zone. No other room may make an engine, write SQL text for a
+particular database, or let a SQLAlchemy error reach a user (`reading` and `writing` translate them).
+"""
+
+from holdfast.store.engine import StoreError, database_file, engine, open_store, reading, writing
+from holdfast.store.schema import upgrade
+
+__all__ = ["StoreError", "database_file", "engine", "open_store", "reading", "upgrade", "writing"]
