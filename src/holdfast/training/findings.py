@@ -1,0 +1,65 @@
+"""What one training found, for the report, the model card and the terminal."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    import polars as pl
+    from numpy.typing import NDArray
+
+    from holdfast.contract import Contract
+    from holdfast.quality.report import QualityReport
+
+
+@dataclass(frozen=True)
+class Findings:
+    """Everything a person may ask of a training.
+
+    Attributes:
+        contract: what was learned from.
+        seed: of everything random.
+        budget: seconds allowed.
+        seconds: seconds taken.
+        rows: counts: ``train``, ``searched`` (of train, by cross-validation), ``test``, ``rejected``,
+            ``left`` (customers who left, of train and test).
+        leaderboard: one row a candidate, best log loss first; figures out of fold on the training rows.
+        chosen: the candidate that was built.
+        why: the rule's reasoning, one or two sentences.
+        threshold: probability from which acting pays.
+        threshold_why: where the threshold comes from, one sentence.
+        test: figures on the untouched split (see `holdfast.training.metrics.evaluate_predictions`).
+        intervals: 95 % bootstrap intervals of them.
+        test_y: labels of the test split, shape (n,).
+        test_p: probabilities of the model built on the training rows only, shape (n,).
+        importance: one entry a reason, most important first: ``feature, unit, shap`` (mean absolute effect in
+            log-odds) and ``permutation`` (rise of the test log loss when its values are shuffled).
+        calibrator: ``none``, ``logistic`` or ``isotonic``.
+        features_note: which features the model sees and why.
+        warnings: what a careful reader must know, in plain words.
+        quality: what the data looked like.
+        facts: of the manifest: ``created, holdfast, recipe, contract_digest, data_digest, libraries``.
+    """
+
+    contract: Contract
+    seed: int
+    budget: float
+    seconds: float
+    rows: dict[str, int]
+    leaderboard: pl.DataFrame
+    chosen: str
+    why: str
+    threshold: float
+    threshold_why: str
+    test: dict[str, Any]
+    intervals: dict[str, tuple[float, float]]
+    test_y: NDArray[np.int8]
+    test_p: NDArray[np.float64]
+    importance: list[dict[str, Any]]
+    calibrator: str
+    features_note: str
+    warnings: list[str]
+    quality: QualityReport
+    facts: dict[str, Any]
