@@ -1,0 +1,29 @@
+"""Put tables through a model: whole files in flat memory, or one customer of a file.
+
+The rows go through `holdfast.model` and nothing else, so a row gets the same answer here as over HTTP.
+"""
+
+from holdfast.scoring.customer import Found, UnknownCustomerError, find_customer, find_row
+from holdfast.scoring.destination import Destination, destination
+from holdfast.scoring.explained import Explained, draw, explain_found
+from holdfast.scoring.files import BATCH_ROWS, FileModel, score_file
+from holdfast.scoring.output import OutputError, answer_schema
+from holdfast.scoring.summary import FileSummary
+
+__all__ = [
+    "BATCH_ROWS",
+    "Destination",
+    "Explained",
+    "FileModel",
+    "FileSummary",
+    "Found",
+    "OutputError",
+    "UnknownCustomerError",
+    "answer_schema",
+    "destination",
+    "draw",
+    "explain_found",
+    "find_customer",
+    "find_row",
+    "score_file",
+]

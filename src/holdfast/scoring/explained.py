@@ -1,0 +1,142 @@
+"""One customer's answer with its reasons, for a terminal, a machine or a picture."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from holdfast.errors import DataError, UsageError
+from holdfast.scoring.files import FileModel
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from holdfast.scoring.customer import Found
+
+_TOLD = ("feature", "value", "unit", "effect", "points", "direction")
+_BAR, _FRAME = 30, 110
+"""Pixels: height of one bar, and of what is around all of them."""
+
+
+class ExplainingModel(FileModel, Protocol):
+    """What explaining asks of a model; `holdfast.model.Model` is one."""
+
+    @property
+    def name(self) -> str:
+        """Name of its contract."""
+
+    @property
+    def threshold(self) -> float:
+        """Probability from which a customer is acted on."""
+
+    def explain(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """Reasons of each row, strongest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """Why one customer has the probability it has."""
+
+    customer_id: str
+    row: int
+    probability: float
+    will_churn: bool
+    risk_level: str
+    recommendation: str
+    threshold: float
+    model: str
+    version: str
+    reasons: list[dict[str, Any]]
+    """``feature, value, unit, effect, points, direction`` of each, the strongest effect first."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """As plain JSON types."""
+        plain = asdict(self)
+        plain["churn_probability"] = plain.pop("probability")
+        plain["model"] = {"name": plain["model"], "version": plain.pop("version")}
+        return plain
+
+
+def explain_found(model: ExplainingModel, found: Found, path: str | Path) -> Explained:
+    """Explain the answer to one row of a table.
+
+    Args:
+        model: what explains.
+        found: the row.
+        path: the table, to speak of it.
+
+    Raises:
+        DataError: a cell keeps the row from being scored; names each such cell.
+        ColumnsError: the table lacks columns that the contract requires.
+    """
+    conformed = model.conform(found.frame, first_row=found.row)
+    if conformed.rejects.height:
+        cells = conformed.rejects.iter_rows(named=True)
+        wrong = "; ".join(f'{cell["column"]} "{cell["value"]}": {cell["reason"]}' for cell in cells)
+        raise DataError(
+            f"This row cannot be scored: {wrong}.",
+            where=f"{path}, row {found.row:,}",
+            hint="Correct the row, or the contract if it is too narrow.",
+        )
+    answer = model.answer(conformed).row(0, named=True)
+    return Explained(
+        customer_id=answer["customer_id"],
+        row=found.row,
+        probability=answer["churn_probability"],
+        will_churn=answer["will_churn"],
+        risk_level=answer["risk_level"],
+        recommendation=answer["recommendation"],
+        threshold=model.threshold,
+        model=model.name,
+        version=model.version,
+        reasons=model.explain(found.frame).sort("rank").select(_TOLD).to_dicts(),
+    )
+
+
+def draw(why: Explained, path: Path, *, most: int = 10) -> None:
+    """Write the strongest reasons as a bar figure, raising and lowering, in the reports' own style.
+
+    Args:
+        why: what to draw.
+        path: a file ending in ``.svg`` or ``.png``; replaced if it is there.
+        most: reasons to show each way.
+
+    Raises:
+        UsageError: the file cannot be written.
+    """
+    from holdfast.pages import COLOURS, drawing, heading, new_figure, short  # noqa: PLC0415 - draws seldom
+
+    ways = [[r for r in why.reasons if r["direction"] == way][:most] for way in ("up", "down")]
+    shown = sorted((r for way in ways for r in way), key=lambda reason: reason["points"])
+    labels = [short(f"{r['feature']}: {r['value']} {r['unit'] or ''}".strip(), 44) for r in shown]
+    points = [100 * r["points"] for r in shown]
+    with drawing():
+        figure, axes = new_figure(760, _FRAME + _BAR * max(1, len(shown)), margins=(320, 60, 44, 48))
+        figure.set_facecolor(COLOURS["paper"])
+        colours = [COLOURS["left"] if value > 0 else COLOURS["stayed"] for value in points]
+        bars = axes.barh(range(len(shown)), points, color=colours, height=0.62)
+        axes.bar_label(bars, [f"{p:+.1f}".replace("-", "\N{MINUS SIGN}") for p in points], padding=4)
+        axes.set_yticks(range(len(shown)), labels)
+        axes.grid(visible=False, axis="y")
+        axes.axvline(0, color=COLOURS["muted"], linewidth=0.8)
+        axes.margins(x=0.15)
+        axes.set_xlabel("points of probability: left lowers it, right raises it")
+        heading(
+            figure,
+            f"Customer {short(why.customer_id)}: {why.probability:.1%} likely to leave",
+            f"{why.model} {why.version}",
+        )
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(prefix=".drawing-", dir=path.parent) as work:
+                fresh = Path(work) / path.name
+                figure.savefig(fresh, dpi=144 if path.suffix.lower() == ".png" else 72)
+                fresh.replace(path)
+        except OSError as error:
+            raise UsageError(
+                f"Cannot write the figure: {error.strerror or error}.",
+                where=str(path),
+                hint="Choose another file with --plot.",
+            ) from error
