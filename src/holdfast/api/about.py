@@ -1,0 +1,159 @@
+"""The routes that tell about the service and the model in charge."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response  # noqa: TC002 - FastAPI reads the annotations
+
+import holdfast
+from holdfast.api import wire
+from holdfast.api.answers import Document, problems
+from holdfast.api.problems import NoModelError, problem
+
+if TYPE_CHECKING:
+    from holdfast.api.guard import Traffic
+    from holdfast.api.live import Live
+    from holdfast.model import Model
+
+DEGRADED_FROM = 0.05
+"""Share of failed requests from which the service calls itself degraded."""
+
+LINKS = (
+    "/docs",
+    "/predict",
+    "/predict/batch",
+    "/explain",
+    "/model_info",
+    "/model_metrics",
+    "/feature_importance",
+    "/health",
+    "/livez",
+    "/readyz",
+)
+
+router = APIRouter()
+
+
+@router.get("/", response_model=Document, tags=["service"])
+async def root(request: Request) -> Response:
+    """Say what this is and where to go."""
+    return wire.answer(
+        {
+            "service": "holdfast",
+            "version": holdfast.__version__,
+            "model": _name(_live(request)),
+            "links": {link.strip("/").replace("/", "_"): link for link in LINKS},
+        }
+    )
+
+
+@router.get("/health", response_model=Document, tags=["service"])
+async def health(request: Request) -> Response:
+    """Tell how the service is: uptime, version, model, share of requests that failed."""
+    live, traffic = _live(request), _traffic(request)
+    status = "ok"
+    if live.trouble is not None or traffic.error_rate >= DEGRADED_FROM:
+        status = "degraded"
+    if live.current is None:
+        status = "no model"
+    return wire.answer(
+        {
+            "status": status,
+            "reason": live.trouble,
+            "uptime_seconds": round(traffic.uptime, 1),
+            "version": holdfast.__version__,
+            "model": _name(live),
+            "requests": traffic.requests,
+            "error_rate": traffic.error_rate,
+        }
+    )
+
+
+@router.get("/livez", response_model=Document, tags=["service"])
+async def livez() -> Response:
+    """Answer as long as the process does."""
+    return wire.answer({"status": "alive"})
+
+
+@router.get("/readyz", response_model=Document, responses=problems(503), tags=["service"])
+async def readyz(request: Request) -> Response:
+    """Tell whether predictions can be asked for.
+
+    Degraded is ready: a champion that cannot be loaded leaves the one before it answering, which is better
+    than nobody.
+    """
+    live = _live(request)
+    if live.current is None:
+        found = NoModelError()
+        if live.trouble is not None:
+            found.message, found.hint = live.trouble, "`holdfast models verify` checks the files."
+        return problem(found)
+    status = "ready" if live.trouble is None else "degraded"
+    return wire.answer({"status": status, "reason": live.trouble, "model": _name(live)})
+
+
+@router.get("/model_info", response_model=Document, responses=problems(503), tags=["model"])
+async def model_info(request: Request) -> Response:
+    """Tell which model answers: version, recipe, threshold, contract, and its metrics on the test split."""
+    model = _model(request)
+    contract = model.contract
+    facts = {key: model.manifest.get(key) for key in ("created", "recipe", "holdfast")}
+    columns = [
+        {"name": name, **column.model_dump(mode="json", exclude_none=True)}
+        for name, column in contract.columns.items()
+    ]
+    return wire.answer(
+        {
+            "model": {"name": model.name, "version": model.version},
+            **facts,
+            "threshold": model.threshold,
+            "contract": {
+                "name": contract.name,
+                "digest": contract.digest(),
+                "id_column": contract.id_column,
+                "columns": columns,
+                "features": contract.features,
+            },
+            "metrics": model.metrics.get("test", {}),
+        }
+    )
+
+
+@router.get("/model_metrics", response_model=Document, responses=problems(503), tags=["model"])
+async def model_metrics(request: Request) -> Response:
+    """Tell how good the model was on its test split, each metric with its interval."""
+    model = _model(request)
+    return wire.answer({"model": {"name": model.name, "version": model.version}, **model.metrics})
+
+
+@router.get("/feature_importance", response_model=Document, responses=problems(503), tags=["model"])
+async def feature_importance(request: Request) -> Response:
+    """Tell what the model looks at most."""
+    model = _model(request)
+    return wire.answer(
+        {"model": {"name": model.name, "version": model.version}, "features": model.importance}
+    )
+
+
+def _live(request: Request) -> Live:
+    live: Live = request.app.state.live
+    return live
+
+
+def _traffic(request: Request) -> Traffic:
+    traffic: Traffic = request.app.state.traffic
+    return traffic
+
+
+def _model(request: Request) -> Model:
+    current = _live(request).current
+    if current is None:
+        raise NoModelError
+    return current.model
+
+
+def _name(live: Live) -> dict[str, Any] | None:
+    current = live.current
+    return {"name": current.model.name, "version": current.model.version} if current else None

@@ -1,0 +1,109 @@
+"""The OpenAPI document and the page that shows it as a form; both follow the champion's contract."""
+
+from __future__ import annotations
+
+import re
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+from fastapi.openapi.docs import get_swagger_ui_html
+from fastapi.openapi.utils import get_openapi
+from pydantic.json_schema import models_json_schema
+from starlette.staticfiles import StaticFiles
+
+import holdfast
+from holdfast.api.answers import Problem
+from holdfast.api.predict import CUSTOMERS, MAX_BATCH
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+    from starlette.responses import HTMLResponse
+
+    from holdfast.api.live import Serving
+
+ASSETS = "/docs/assets"
+_REF = "#/components/schemas/{model}"
+
+DESCRIPTION = """Predicts which customers are about to leave, and says why.
+
+Send a customer by the column names of the contract; open a route below and press **Execute** to try it with
+the example. Required fields must be there, though any may be `null`. A level that the contract does not list
+is scored as missing, with a warning. Every failure is a problem document (RFC 9457) with a stable `code`."""
+
+_NO_MODEL = {
+    "type": "object",
+    "title": "Customer",
+    "description": "There is no model yet, so no contract either.",
+}
+
+
+def add_docs(app: FastAPI) -> None:
+    """Give ``app`` its ``/openapi.json`` and ``/docs``. The page needs no other server."""
+    made: dict[int | None, dict[str, Any]] = {}
+
+    def openapi() -> dict[str, Any]:
+        serving: Serving | None = app.state.live.current
+        key = id(serving) if serving else None
+        if key not in made:
+            made.clear()
+            made[key] = document(app, serving)
+        return made[key]
+
+    async def page() -> HTMLResponse:
+        return get_swagger_ui_html(
+            openapi_url="/openapi.json",
+            title="Holdfast",
+            swagger_js_url=f"{ASSETS}/swagger-ui-bundle.js",
+            swagger_css_url=f"{ASSETS}/swagger-ui.css",
+            swagger_favicon_url="data:,",
+            swagger_ui_parameters={"tryItOutEnabled": True, "defaultModelRendering": "example"},
+        )
+
+    app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's own way to replace it
+    app.add_api_route("/docs", page, include_in_schema=False)
+    with resources.as_file(resources.files("fastapi_offline") / "static") as assets:
+        app.mount(ASSETS, StaticFiles(directory=assets), name="docs-assets")
+
+
+def document(app: FastAPI, serving: Serving | None) -> dict[str, Any]:
+    """The OpenAPI document for one model, or for none."""
+    title = "Holdfast" if serving is None else f"Holdfast: {serving.model.name} {serving.model.version}"
+    made = get_openapi(
+        title=title, version=holdfast.__version__, description=DESCRIPTION, routes=app.routes, tags=_TAGS
+    )
+    _, problem = models_json_schema([(Problem, "serialization")], ref_template=_REF)
+    schemas = made.setdefault("components", {}).setdefault("schemas", {})
+    schemas |= problem["$defs"]
+    schemas["Customer"] = _NO_MODEL if serving is None else serving.intake.schema()
+    customer = {"$ref": _REF.format(model="Customer")}
+    schemas["Customers"] = {
+        "type": "object",
+        "title": "Customers",
+        "required": [CUSTOMERS],
+        "additionalProperties": False,
+        "properties": {CUSTOMERS: {"type": "array", "items": customer, "minItems": 1, "maxItems": MAX_BATCH}},
+    }
+    example = {} if serving is None else serving.intake.example
+    for path, operations in made["paths"].items():
+        if "post" in operations:
+            several = "batch" in path
+            body = {CUSTOMERS: [example, _another(example, serving)]} if several else example
+            schema = {"$ref": _REF.format(model="Customers")} if several else customer
+            content = {"application/json": {"schema": schema, "example": body}}
+            operations["post"]["requestBody"] = {"required": True, "content": content}
+        for operation in operations.values():
+            operation["summary"] = re.split(r"[.:,]\s|\.$", operation.get("description", ""))[0]
+    return made
+
+
+def _another(example: dict[str, Any], serving: Serving | None) -> dict[str, Any]:
+    """The example with another id, where the contract has one."""
+    own = serving.intake.contract.id_column if serving else None
+    return example | {own: "C-0002"} if own in example else example
+
+
+_TAGS = [
+    {"name": "predictions", "description": "Ask about customers."},
+    {"name": "model", "description": "The model in charge."},
+    {"name": "service", "description": "The service itself."},
+]

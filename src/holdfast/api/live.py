@@ -1,0 +1,161 @@
+"""The model in charge: follows the registry's champion without a restart and without a failed request."""
+
+from __future__ import annotations
+
+import logging
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from holdfast.api.intake import Intake
+from holdfast.api.log import event, fault
+from holdfast.errors import HoldfastError
+from holdfast.model import Model
+from holdfast.registry import UnknownVersionError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from holdfast.registry import Registry, Version
+
+POLL_SECONDS = 0.25
+RETRY_SECONDS = 5.0
+"""How long a champion that could not be loaded is left alone; trying again and again takes the CPU away."""
+
+LIBRARIES = ("xgboost", "lightgbm", "catboost")
+"""What a version may need. Importing one takes a second, which nobody should wait for at a promotion."""
+
+UNREADABLE = "The registry cannot be read; see the server's log."
+
+PREPARE_SECONDS = 2.0
+"""How often to look for a new challenger."""
+
+MOST_KEPT = 3
+"""Models kept in memory, so that a rollback or the challenger's promotion needs no loading."""
+
+
+@dataclass(frozen=True)
+class Serving:
+    """One version, ready to answer. A request holds one from its first to its last step."""
+
+    model: Model
+    intake: Intake
+
+
+class Live:
+    """Holds the `Serving` of the champion. One thread at a time may `refresh` and `prepare`; any may read.
+
+    Args:
+        registry: whose champion to follow.
+        load: opens a version; `load_version` unless a test brings its own.
+
+    Attributes:
+        current: the model that answers, if there is one.
+        trouble: why ``current`` is not what the registry says it should be, in words without paths.
+    """
+
+    def __init__(self, registry: Registry, load: Callable[[Version], Model] | None = None) -> None:
+        self.current: Serving | None = None
+        self.trouble: str | None = None
+        self._registry = registry
+        self._load = load or load_version
+        self._token: int | None = None
+        self._retry_at = 0.0
+        self._kept: dict[str, Serving] = {}
+        self._unfit: set[str] = set()
+
+    def refresh(self) -> None:
+        """Look whether there is another champion, and if so, load it and let it answer. Never raises."""
+        try:
+            token = self._registry.champion_token()
+        except HoldfastError as error:
+            self._failed(UNREADABLE, error, pause=0.0)
+            return
+        if token == self._token and (self.trouble is None or time.monotonic() < self._retry_at):
+            return
+        try:
+            version = self._registry.resolve("champion")
+        except UnknownVersionError:
+            # Without a token this is the normal state before the first training.
+            self.trouble = "The registry names no champion any more." if self.current else None
+            self._token, self._retry_at = token, time.monotonic() + RETRY_SECONDS
+            return
+        except HoldfastError as error:
+            self._failed(UNREADABLE, error, pause=0.0)
+            return
+        self._follow(version)
+        self._token = token
+
+    def prepare(self) -> None:
+        """Load the challenger, which is likely to be promoted, before it is. Never raises."""
+        try:
+            version = self._registry.resolve("challenger")
+        except HoldfastError:
+            return
+        if version.label in self._kept or version.label in self._unfit:
+            return
+        try:
+            self._keep(self._open(version))
+        except Exception as error:  # noqa: BLE001 - it answers nobody yet; its promotion will tell
+            self._unfit.add(version.label)
+            event("challenger", level=logging.WARNING, version=version.label, trouble=type(error).__name__)
+
+    def _keep(self, serving: Serving) -> None:
+        """Hold a model as the one used last; the one not used for longest goes, but never the champion."""
+        self._kept.pop(serving.model.version, None)
+        self._kept[serving.model.version] = serving
+        for other in [v for v, held in self._kept.items() if held is not self.current][: -MOST_KEPT + 1]:
+            del self._kept[other]
+
+    def _follow(self, version: Version) -> None:
+        started = time.perf_counter()
+        try:
+            serving = self._kept.get(version.label) or self._open(version)
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with a new model, the old one must go on
+            goes_on = f"{self.current.model.version} goes on" if self.current else "no model answers"
+            self._failed(
+                f"{version.label} could not be loaded; {goes_on}. See the server's log.",
+                error,
+                pause=RETRY_SECONDS,
+            )
+            return
+        before, self.current, self.trouble = self.current, serving, None
+        for used in (before, serving):
+            if used is not None:
+                self._keep(used)
+        event(
+            "champion",
+            version=version.label,
+            before=before.model.version if before else None,
+            seconds=time.perf_counter() - started,
+        )
+
+    def _open(self, version: Version) -> Serving:
+        model = self._load(version)
+        intake = Intake(model.contract)
+        # One answer before the first customer's: libraries load and expressions compile at their first use.
+        model.answer(model.conform(intake.take([intake.example]).table))
+        return Serving(model, intake)
+
+    def _failed(self, trouble: str, error: Exception, *, pause: float) -> None:
+        new = trouble != self.trouble
+        self.trouble, self._retry_at = trouble, time.monotonic() + pause
+        if isinstance(error, HoldfastError) and new:
+            event("trouble", level=logging.ERROR, code=error.code, reason=error.message, where=error.where)
+        elif new:
+            fault(error)
+
+
+def import_libraries() -> None:
+    """Import what the next version may need. A library that fails here fails again where it is needed."""
+    for name in LIBRARIES:
+        with suppress(Exception):
+            import_module(name)
+
+
+def load_version(version: Version) -> Model:
+    """Open a registered version; its files are verified first."""
+    return Model.load(Path(version.path), version=version.label)

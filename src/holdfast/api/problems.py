@@ -1,0 +1,161 @@
+"""What went wrong, as RFC 9457 problems. One table says which status each error code has."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from starlette.responses import Response
+
+from holdfast.api.wire import encode
+from holdfast.errors import HoldfastError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from starlette.exceptions import HTTPException
+
+MEDIA_TYPE = "application/problem+json"
+
+MOST_ERRORS = 100
+"""So many single errors are listed in a problem."""
+
+PROBLEMS: dict[str, tuple[int, str]] = {
+    "json": (400, "The body is not JSON"),
+    "host": (400, "Not a name of this server"),
+    "request": (400, "The request cannot be read"),
+    "not_found": (404, "There is nothing here"),
+    "method": (405, "This address does not take that method"),
+    "too_large": (413, "The body is too large"),
+    "media_type": (415, "The body must be JSON"),
+    "record": (422, "The record breaks the contract"),
+    "batch": (422, "The batch cannot be scored"),
+    "query": (422, "A query parameter is wrong"),
+    "internal": (500, "The server failed"),
+    "no_model": (503, "There is no model yet"),
+    "store": (503, "The database cannot be used"),
+}
+"""Status and title of each code. Codes are stable; clients may rely on them."""
+
+_OF_STATUS = {400: "request", 404: "not_found", 405: "method", 413: "too_large"}
+
+
+class ProblemError(HoldfastError):
+    """A request that cannot be answered; ``errors`` says what is wrong with which field."""
+
+    def __init__(
+        self, message: str, *, hint: str | None = None, errors: Sequence[Mapping[str, Any]] = ()
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.errors = errors
+
+
+class NotJsonError(ProblemError):
+    """The body cannot be parsed."""
+
+    code = "json"
+
+
+class HostError(ProblemError):
+    """The request was sent to a name that this server does not have."""
+
+    code = "host"
+
+
+class TooLargeError(ProblemError):
+    """The body is larger than the server reads."""
+
+    code = "too_large"
+
+
+class MediaTypeError(ProblemError):
+    """The body says that it is something else than JSON."""
+
+    code = "media_type"
+
+
+class RecordError(ProblemError):
+    """A customer's record breaks the contract."""
+
+    code = "record"
+
+
+class BatchError(ProblemError):
+    """A batch has the wrong form, the wrong size or no good record."""
+
+    code = "batch"
+
+
+class QueryError(ProblemError):
+    """A query parameter is wrong."""
+
+    code = "query"
+
+
+class NoModelError(ProblemError):
+    """There is no champion."""
+
+    code = "no_model"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "No model is in charge yet.",
+            hint="Train one with `holdfast train churn.toml`; this server takes it up by itself.",
+        )
+
+
+class InternalError(ProblemError):
+    """A fault of ours. Says nothing about it: what happened is in the server's log."""
+
+    code = "internal"
+
+    def __init__(self) -> None:
+        super().__init__("The request could not be answered.", hint="The server's log says more.")
+
+
+def problem(error: HoldfastError, *, headers: Mapping[str, str] | None = None) -> Response:
+    """The answer to a request that ended in ``error``.
+
+    Errors of other rooms may hold paths: of them only those that the table lists keep their code, and none
+    its words.
+    """
+    if not isinstance(error, ProblemError):
+        code = error.code if error.code in PROBLEMS else "internal"
+        return _response(
+            code, "The request could not be answered.", "The server's log says more.", (), headers
+        )
+    return _response(error.code, error.message, error.hint, error.errors, headers)
+
+
+def http_problem(error: HTTPException) -> Response:
+    """The framework's own refusals (no such address, method not allowed) as problems."""
+    code = _OF_STATUS.get(error.status_code, "request" if error.status_code < 500 else "internal")  # noqa: PLR2004 - HTTP's border between theirs and ours
+    words = {
+        "not_found": ("No such address.", "GET / lists what there is."),
+        "method": ("The address exists but takes another method.", "The Allow header names it."),
+    }
+    detail, hint = words.get(code, ("The request could not be read.", "GET /docs shows how to ask."))
+    return _response(code, detail, hint, (), error.headers)
+
+
+def _response(
+    code: str,
+    detail: str,
+    hint: str | None,
+    errors: Sequence[Mapping[str, Any]],
+    headers: Mapping[str, str] | None,
+) -> Response:
+    status, title = PROBLEMS[code]
+    document: dict[str, Any] = {
+        "type": f"urn:holdfast:problem:{code}",
+        "title": title,
+        "status": status,
+        "detail": detail,
+        "code": code,
+    }
+    if hint is not None:
+        document["hint"] = hint
+    if errors:
+        document["errors"] = list(errors[:MOST_ERRORS])
+    if len(errors) > MOST_ERRORS:
+        document["more_errors"] = len(errors) - MOST_ERRORS
+    return Response(encode(document), status_code=status, media_type=MEDIA_TYPE, headers=headers)

@@ -1,0 +1,126 @@
+"""``holdfast explain``."""
+
+from __future__ import annotations
+
+from pathlib import Path  # noqa: TC003 - Typer reads the annotations
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from holdfast.cli.loading import ModelRef, load_model
+from holdfast.cli.session import Session, command
+from holdfast.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rich.console import RenderableType
+    from rich.table import Table
+
+    from holdfast.scoring import Explained
+
+BAR = 24
+"""Characters of the longest bar."""
+
+
+@command(
+    "holdfast explain 7590-VHVEG --data customers.csv",
+    "holdfast explain --row 12 --data customers.csv --plot why.svg",
+    panel="Run",
+)
+def explain(
+    session: Session,
+    customer: Annotated[
+        str | None, typer.Argument(metavar="[CUSTOMER_ID]", help="The customer's id, as in the table.")
+    ] = None,
+    *,
+    data: Annotated[
+        Path,
+        typer.Option("--data", metavar="FILE", help="The table that holds the customer, CSV or Parquet."),
+    ],
+    row: Annotated[
+        int | None,
+        typer.Option("--row", metavar="N", help="Instead of an id: the number of the row, from 1."),
+    ] = None,
+    model: ModelRef = "champion",
+    top: Annotated[int, typer.Option("--top", min=1, metavar="K", help="Reasons to show each way.")] = 6,
+    plot: Annotated[
+        Path | None,
+        typer.Option("--plot", metavar="FILE", help="Also draw them: a file ending in .svg or .png."),
+    ] = None,
+) -> None:
+    """Say how likely one customer is to leave, and what speaks for it and against it.
+
+    Each reason is one of the table's own columns or a feature made of them, with the customer's value. Its
+    points say how much higher (or lower) the probability is than it would be without that reason.
+    """
+    from holdfast.scoring import draw, explain_found, find_customer, find_row  # noqa: PLC0415 - help must not wait
+
+    if (customer is None) == (row is None):
+        raise UsageError("Name one customer: either an id or --row N.", hint="See holdfast explain --help")
+    if plot is not None and plot.suffix.lower() not in {".svg", ".png"}:
+        raise UsageError(
+            "How to draw follows from the ending.", where=str(plot), hint="Give it .svg or .png."
+        )
+    explainer = load_model(session, model)
+    with session.progress() as progress:
+        progress.start(f"Looking for the customer in {data.name}", None)
+        if customer is not None:
+            found = find_customer(data, explainer.contract, customer)
+        else:
+            found = find_row(data, row or 0)
+    if found.others:
+        session.note(f"Note: {found.others:,} further rows have this id; this is row {found.row:,}.")
+    why = explain_found(explainer, found, data)
+    if plot is not None:
+        draw(why, plot, most=top)
+    session.answer(_document(why, data, plot), *_words(why, top, plot))
+
+
+def _document(why: Explained, data: Path, plot: Path | None) -> dict[str, Any]:
+    return {"data": str(data), **why.as_dict(), "plot": str(plot) if plot else None}
+
+
+def _words(why: Explained, top: int, plot: Path | None) -> Iterator[RenderableType]:
+    from rich.text import Text  # noqa: PLC0415 - only when something is shown
+
+    acts = "at or above" if why.will_churn else "below"
+    yield Text(
+        f"Customer {why.customer_id} (row {why.row:,}): {why.probability:.1%} likely to leave, "
+        f"{why.risk_level} risk; {acts} the threshold of {why.threshold:.1%}."
+    )
+    yield Text(f"{why.recommendation}.")
+    if any(reason["direction"] != "none" for reason in why.reasons):
+        yield _bars(why.reasons, top)
+    else:
+        yield Text("Nothing sets this customer apart from the average one.")
+    yield Text(f"\nPoints: how far each moves the probability. Model: {why.model} {why.version}", style="dim")
+    if plot:
+        yield Text(f"Plot: {plot}")
+
+
+def _bars(reasons: list[dict[str, Any]], top: int) -> Table:
+    """The strongest reasons each way, one below the other in the same columns."""
+    from rich.table import Table  # noqa: PLC0415 - only when something is shown
+    from rich.text import Text  # noqa: PLC0415 - only when something is shown
+
+    longest = max(abs(reason["points"]) for reason in reasons)
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for _ in range(2):
+        table.add_column(max_width=40, overflow="ellipsis", no_wrap=True)
+    table.add_column(justify="right", no_wrap=True)
+    table.add_column(no_wrap=True)
+    for direction, title, colour in (("up", "Raises it", "red"), ("down", "Lowers it", "green")):
+        shown = [reason for reason in reasons if reason["direction"] == direction]
+        if shown:
+            table.add_row()
+            table.add_row(Text(title, style="bold"))
+        for reason in shown[:top]:
+            value = f"{reason['value']} {reason['unit'] or ''}".strip()
+            points = f"{100 * reason['points']:+.1f} points".replace("-", "\N{MINUS SIGN}")
+            length = round(BAR * abs(reason["points"]) / longest) if longest else 0
+            bar = Text("█" * length or "▏", style=colour)
+            table.add_row(Text(f"  {reason['feature']}"), Text(value), points, bar)
+        if len(shown) > top:
+            table.add_row(Text(f"  … and {len(shown) - top} weaker ones", style="dim"))
+    return table

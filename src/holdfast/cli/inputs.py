@@ -1,0 +1,28 @@
+"""Finds the files that commands speak of."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from holdfast.errors import UsageError
+
+if TYPE_CHECKING:
+    from holdfast.contract import Contract
+
+
+def training_data(contract: Contract, contract_file: Path, given: Path | None) -> Path:
+    """The table that a contract is about: ``given``, or what the contract names beside itself.
+
+    Raises:
+        UsageError: neither says.
+    """
+    if given is not None:
+        return given
+    if contract.data is None:
+        raise UsageError(
+            "The contract does not say where the data are.",
+            where=str(contract_file),
+            hint='Give --data FILE, or write  data = "customers.csv"  at the top of the contract.',
+        )
+    return contract_file.parent / Path(contract.data).expanduser()

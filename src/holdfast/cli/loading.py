@@ -1,0 +1,41 @@
+"""Loads the model that a command speaks of, verified."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from holdfast.cli.session import Session
+    from holdfast.model import Model
+
+ModelRef = Annotated[
+    str,
+    typer.Option(
+        "--model",
+        metavar="REF",
+        help="champion, challenger, a version such as 3 or v3, or the folder of an exported model.",
+    ),
+]
+
+
+def load_model(session: Session, ref: str) -> Model:
+    """The model that ``ref`` means, its files checked against what was registered.
+
+    Raises:
+        UnknownVersionError: nothing is registered under that name, or nothing at all.
+        HoldfastError: its files are damaged.
+    """
+    from holdfast.model import Model  # noqa: PLC0415 - help must not wait for it
+    from holdfast.registry import Registry  # noqa: PLC0415 - help must not wait for it
+
+    if (Path(ref) / "manifest.json").is_file():
+        return Model.load(ref)
+    registry = Registry(session.home)
+    try:
+        version = registry.verify(ref)
+    finally:
+        registry.close()
+    return Model.load(version.path, version=version.label)

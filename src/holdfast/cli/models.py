@@ -1,0 +1,183 @@
+"""``holdfast models``: what is registered, and which version is in charge."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from pathlib import Path  # noqa: TC003 - Typer reads the annotations
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from holdfast.cli.session import Debug, Home, Json, Quiet, Session, command, session_of
+from holdfast.errors import HoldfastError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from rich.table import Table
+
+    from holdfast.registry import Registry, Version
+
+HEADLINE = ("roc_auc", "log_loss", "calibration_error", "profit_per_customer")
+"""Metrics shown in the list, where a version has them."""
+
+models = typer.Typer(invoke_without_command=True)
+
+Ref = Annotated[
+    str, typer.Argument(metavar="REF", help="champion, challenger, or a version such as 3 or v3.")
+]
+
+
+@models.callback()
+def everything(
+    ctx: typer.Context, home: Home = None, *, json: Json = False, quiet: Quiet = False, debug: Debug = False
+) -> None:
+    """List, compare and promote trained models. Alone, it lists them."""
+    ctx.obj = session_of(ctx, home=home, json=json, quiet=quiet, debug=debug)
+    if ctx.invoked_subcommand is None:
+        list_.run(ctx, home=None, json=False, quiet=False, debug=False)
+
+
+@command("holdfast models list")
+def list_(session: Session) -> None:
+    """Show every version, oldest first."""
+    with _registry(session) as registry:
+        found = registry.list()
+    nothing = "No model yet. Train one: holdfast train churn.toml"
+    session.answer({"models": [version.as_dict() for version in found]}, _table(found) if found else nothing)
+
+
+@command("holdfast models show champion")
+def show(session: Session, ref: Ref = "champion") -> None:
+    """Show one version: its facts, its metrics and where its files are."""
+    with _registry(session) as registry:
+        version = registry.resolve(ref)
+    session.answer({"model": version.as_dict()}, _facts(version))
+
+
+@command("holdfast models promote challenger")
+def promote(session: Session, ref: Ref) -> None:
+    """Make a version champion. Servers follow within a second."""
+    with _registry(session) as registry:
+        before = next((v for v in registry.list() if v.status == "champion"), None)
+        version = registry.promote(ref)
+    changed = before is None or before.number != version.number
+    instead = f" instead of {before.label}" if before else ""
+    words = (
+        f"{version.label} is champion now{instead}." if changed else f"{version.label} is champion already."
+    )
+    session.answer({"model": version.as_dict(), "changed": changed}, words)
+
+
+@command("holdfast models rollback")
+def rollback(session: Session) -> None:
+    """Make the champion's predecessor champion again."""
+    with _registry(session) as registry:
+        before = registry.resolve("champion")
+        version = registry.rollback()
+    session.answer(
+        {"model": version.as_dict(), "changed": True},
+        f"{version.label} is champion again instead of {before.label}.",
+    )
+
+
+@command("holdfast models verify", "holdfast models verify v3")
+def verify(
+    session: Session,
+    ref: Annotated[str | None, typer.Argument(metavar="[REF]", help="One version; all unless given.")] = None,
+) -> None:
+    """Recompute the checksums of one version's files, or of all."""
+    damaged: list[dict[str, object]] = []
+    sound: list[str] = []
+    with _registry(session) as registry:
+        if ref:
+            sound.append(registry.verify(ref).label)
+        for version in () if ref else registry.list():
+            try:
+                sound.append(registry.verify(version.label).label)
+            except HoldfastError as error:
+                damaged.append({"version": version.label, "error": error.as_dict()})
+                session.note(f"{version.label}: {error}")
+    words = f"As registered: {', '.join(sound) or 'none'}. Damaged: {len(damaged)}."
+    session.answer({"verified": sound, "damaged": damaged}, words)
+    if damaged:
+        raise typer.Exit(HoldfastError.exit_code)
+
+
+@command("holdfast models export champion model.tar.gz")
+def export(
+    session: Session,
+    ref: Ref,
+    destination: Annotated[
+        Path, typer.Argument(metavar="DEST", help="A new folder, or a new file ending in .tar.gz or .zip.")
+    ],
+) -> None:
+    """Copy a version, verified, to a folder or an archive. The same version gives the same bytes."""
+    with _registry(session) as registry:
+        version = registry.export(ref, destination)
+    session.answer(
+        {"model": version.as_dict(), "destination": str(destination)},
+        f"{version.label} was copied to {destination}.",
+    )
+
+
+list_.add_to(models, "list")
+for _command in (show, promote, rollback, verify, export):
+    _command.add_to(models)
+
+
+@contextmanager
+def _registry(session: Session) -> Iterator[Registry]:
+    from holdfast.registry import Registry  # noqa: PLC0415 - help must not wait for it
+
+    registry = Registry(session.home)
+    try:
+        yield registry
+    finally:
+        registry.close()
+
+
+def _table(found: Sequence[Version]) -> Table:
+    from rich.table import Table  # noqa: PLC0415 - only when something is shown
+
+    table = Table(box=None, pad_edge=False)
+    shown = [name for name in HEADLINE if any(isinstance(v.metrics.get(name), float) for v in found)]
+    for heading in ("version", "status", "name", "recipe", "trained (UTC)"):
+        table.add_column(heading)
+    for name in shown:
+        table.add_column(name, justify="right")
+    for version in found:
+        metrics = [_number(version.metrics.get(name)) for name in shown]
+        when = f"{version.created:%Y-%m-%d %H:%M}"
+        style = "bold" if version.status == "champion" else None
+        table.add_row(
+            version.label, version.status, version.name, version.recipe, when, *metrics, style=style
+        )
+    return table
+
+
+def _facts(version: Version) -> Table:
+    from rich.table import Table  # noqa: PLC0415 - only when something is shown
+
+    table = Table(box=None, pad_edge=False, show_header=False)
+    facts = {
+        "version": f"{version.label} ({version.status})",
+        "name": version.name,
+        "recipe": version.recipe,
+        "trained": f"{version.created:%Y-%m-%d %H:%M} UTC",
+        "files": str(version.path),
+        "contract": version.contract_digest[:12],
+        "data": version.data_digest[:12],
+    }
+    numbers = {name: value for name, value in version.metrics.items() if isinstance(value, int | float)}
+    for name, value in facts.items():
+        table.add_row(name, value)
+    for name, number in numbers.items():
+        table.add_row(name, _number(number))
+    return table
+
+
+def _number(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:,.4f}" if abs(value) < 100 else f"{value:,.0f}"  # noqa: PLR2004 - money needs no decimals
+    return "" if value is None else str(value)

@@ -1,0 +1,121 @@
+"""``holdfast score``."""
+
+from __future__ import annotations
+
+from pathlib import Path  # noqa: TC003 - Typer reads the annotations
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from holdfast.cli.loading import ModelRef, load_model
+from holdfast.cli.session import Session, command
+from holdfast.errors import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rich.console import RenderableType
+
+    from holdfast.model import Model
+    from holdfast.scoring import FileSummary
+
+MOST_LISTED = 8
+
+
+@command(
+    "holdfast score customers.csv",
+    "holdfast score july.parquet -o july.scored.parquet --reasons 3",
+    panel="Run",
+)
+def score(
+    session: Session,
+    table: Annotated[Path, typer.Argument(metavar="IN", help="The table of customers, CSV or Parquet.")],
+    *,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            metavar="OUT",
+            help="Where to write the answers: .csv, .csv.gz or .parquet. "
+            "IN's name with .scored before the ending, beside IN, unless given.",
+        ),
+    ] = None,
+    model: ModelRef = "champion",
+    reasons: Annotated[
+        int, typer.Option("--reasons", min=0, max=20, metavar="K", help="Add each row's K strongest reasons.")
+    ] = 0,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite OUT if it is there.")] = False,
+) -> None:
+    """Give every customer of a table a churn probability and say whom to act on.
+
+    Tables of any length are read, scored and written in flat memory. Every row of IN is either in OUT, in
+    the same order, or in OUT.rejects.csv with its row, column, value and reason; that file is only there if
+    a row was rejected. OUT appears when all is done, or not at all. Exit code 3 if no row could be scored.
+    """
+    from holdfast.scoring import destination, score_file  # noqa: PLC0415 - help must not wait for it
+
+    destination(table, out, overwrite=force)  # what is wrong with the command is said before a model loads
+    scorer = load_model(session, model)
+    with session.progress() as progress:
+        done = score_file(scorer, table, out, reasons=reasons, overwrite=force, progress=progress)
+    session.answer(_document(done, scorer), *_words(done, scorer))
+    if not done.scored:
+        raise typer.Exit(DataError.exit_code)
+
+
+def _document(done: FileSummary, model: Model) -> dict[str, object]:
+    return {"model": model.name, "threshold": model.threshold} | done.as_dict()
+
+
+def _words(done: FileSummary, model: Model) -> Iterator[RenderableType]:
+    from rich.table import Table  # noqa: PLC0415 - only when something is shown
+    from rich.text import Text  # noqa: PLC0415 - only when something is shown
+
+    levels = ", ".join(f"{name} {count:,}" for name, count in done.risk_levels.items())
+    facts = {
+        "model": f"{model.name} {model.version}",
+        "rows": f"{done.rows_in:,} read, {done.scored:,} scored, {done.rejected:,} rejected",
+        "to act on": f"{_share(done.will_churn, done.scored)}, threshold {model.threshold:.3f}",
+        "expected to leave": _share(round(done.expected_churners), done.scored),
+        "risk": levels or "none",
+        "took": f"{done.seconds:,.1f} s ({done.rows_per_second:,.0f} rows a second)",
+    }
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for name, fact in facts.items():
+        table.add_row(name, Text(fact))
+    yield table
+    yield from (Text(f"Note: {note}") for note in _notes(done))
+    yield Text(f"Answers: {done.out}")
+    if done.rejects:
+        yield Text(f"Rejects: {done.rejects}")
+
+
+def _share(part: float, whole: int) -> str:
+    return f"{part:,} ({part / whole:.1%})" if whole else f"{part:,}"
+
+
+def _notes(done: FileSummary) -> Iterator[str]:
+    """What was not as the contract describes it."""
+    if done.malformed:
+        yield f"{done.malformed:,} of the rejected rows are lines that cannot be split into columns."
+    if done.counts.absent_columns:
+        yield f"optional columns that the table lacks count as missing: {_some(done.counts.absent_columns)}."
+    if done.counts.ignored_columns:
+        yield f"columns that the contract does not know were ignored: {_some(done.counts.ignored_columns)}."
+    if done.reordered:
+        yield "the columns are in another order than in the contract; they were matched by name."
+    if done.counts.unseen:
+        counted = [f"{name} ({count:,})" for name, count in done.counts.unseen.items()]
+        yield f"levels that the contract does not list count as missing: {_some(counted)}."
+    if done.counts.repairs:
+        counted = [f"{name} ({count:,})" for name, count in done.counts.repairs.items()]
+        yield f"repaired cells: {_some(counted)}."
+    if done.repeated_ids:
+        about = "" if done.repeated_ids_exact else "about "
+        yield f"{about}{done.repeated_ids:,} rows repeat an earlier row's customer id; each was scored."
+
+
+def _some(names: tuple[str, ...] | list[str]) -> str:
+    more = f" and {len(names) - MOST_LISTED:,} more" if len(names) > MOST_LISTED else ""
+    return ", ".join(names[:MOST_LISTED]) + more

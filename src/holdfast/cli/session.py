@@ -1,0 +1,144 @@
+"""What every command has: the options that work everywhere, and one way to answer.
+
+A command's answer goes to stdout; progress, notes and errors go to stderr. With ``--json`` stdout holds
+exactly one JSON document, the answer or ``{"error": {...}}``, and nothing else is said.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import os
+import sys
+from dataclasses import dataclass
+from functools import cached_property, wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+
+    from rich.console import Console, RenderableType
+
+    from holdfast.progress import Progress
+
+DEFAULT_HOME = Path(".holdfast")
+HOME_VARIABLE = "HOLDFAST_HOME"
+
+Home = Annotated[
+    Path | None,
+    typer.Option(
+        "--home",
+        metavar="DIR",
+        help="Where models and state live: .holdfast, or what HOLDFAST_HOME says.",
+        rich_help_panel="Everywhere",
+    ),
+]
+Json = Annotated[
+    bool,
+    typer.Option(
+        "--json",
+        help='Answer with one JSON document on stdout; a failure is {"error": …}.',
+        rich_help_panel="Everywhere",
+    ),
+]
+Quiet = Annotated[
+    bool, typer.Option("--quiet", "-q", help="No progress and no notes.", rich_help_panel="Everywhere")
+]
+Debug = Annotated[
+    bool, typer.Option("--debug", help="Show the full trace of a failure.", rich_help_panel="Everywhere")
+]
+
+
+@dataclass(frozen=True)
+class Session:
+    """One run of one command. ``home`` may not exist yet."""
+
+    home: Path = DEFAULT_HOME
+    json: bool = False
+    quiet: bool = False
+    debug: bool = False
+
+    @cached_property
+    def console(self) -> Console:
+        """Where answers go."""
+        from rich.console import Console  # noqa: PLC0415 - only when something is shown
+
+        # A pipe has no width to fit into: lines stay whole, so that grep finds what it looks for.
+        return Console(highlight=False) if sys.stdout.isatty() else Console(highlight=False, width=1_000)
+
+    def answer(self, document: dict[str, Any], *shown: RenderableType) -> None:
+        """Give the command's result: ``document`` with ``--json``, else ``shown``, one below the other."""
+        if self.json:
+            print(json.dumps(document, ensure_ascii=False, indent=2, allow_nan=False))  # noqa: T201 - the answer
+            return
+        for part in shown:
+            self.console.print(part)
+
+    def note(self, text: str) -> None:
+        """Say something beside the answer, on stderr."""
+        if not (self.json or self.quiet):
+            print(text, file=sys.stderr)  # noqa: T201 - meant for the person at the terminal
+
+    def progress(self) -> AbstractContextManager[Progress]:
+        """What long work reports to, drawn on stderr while the context is open."""
+        from holdfast.cli.progress import shown_progress  # noqa: PLC0415 - only for long work
+
+        return shown_progress(silent=self.json or self.quiet)
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command, ready to be added to an app."""
+
+    run: Callable[..., None]
+    panel: str | None
+    examples: tuple[str, ...]
+
+    def add_to(self, app: typer.Typer, name: str | None = None) -> None:
+        """Make it a command of ``app``, named after its function unless ``name`` is given."""
+        examples = "\n\n".join(f"[bold]Example[/]  {example}" for example in self.examples)
+        # Paragraphs without the source's line breaks, which a narrow terminal would break once more.
+        paragraphs = (inspect.getdoc(self.run) or "").split("\n\n")
+        text = "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
+        app.command(name, help=text, rich_help_panel=self.panel, epilog=examples)(self.run)
+
+
+def command(*examples: str, panel: str | None = None) -> Callable[[Callable[..., None]], Command]:
+    """Turn ``function(session, …)`` into a command that also takes the options that work everywhere.
+
+    Those given before the command's name hold unless given again after it.
+    """
+
+    def decorate(function: Callable[..., None]) -> Command:
+        signature = inspect.signature(function, eval_str=True)
+        context, *shared = inspect.signature(session_of, eval_str=True).parameters.values()
+
+        @wraps(function)
+        def run(ctx: typer.Context, **given: Any) -> None:
+            session = session_of(ctx, **{option.name: given.pop(option.name) for option in shared})
+            function(session, **given)
+
+        own = [p.replace(kind=p.KEYWORD_ONLY) for p in list(signature.parameters.values())[1:]]
+        # Typer reads what a command takes from its signature; the annotations would repeat the function's.
+        run.__signature__ = signature.replace(parameters=[context, *own, *shared])  # type: ignore[attr-defined]
+        run.__annotations__ = {}
+        return Command(run, panel, examples)
+
+    return decorate
+
+
+def session_of(
+    ctx: typer.Context, *, home: Home = None, json: Json = False, quiet: Quiet = False, debug: Debug = False
+) -> Session:
+    """The session that these options ask for, on top of those given before the command's name."""
+    before = ctx.find_object(Session) or Session(home=Path(os.environ.get(HOME_VARIABLE) or DEFAULT_HOME))
+    return Session(
+        home=home or before.home,
+        json=json or before.json,
+        quiet=quiet or before.quiet,
+        debug=debug or before.debug,
+    )

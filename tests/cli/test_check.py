@@ -1,0 +1,148 @@
+from __future__ import annotations
+
+import json
+
+import polars as pl
+import pytest
+
+CONTRACT = """
+version = 1
+name = "shop"
+data = "customers.csv"
+[churn]
+label = "left"
+positive = "yes"
+negative = "no"
+[economics]
+customer_value = 100
+contact_cost = 1
+offer_cost = 5
+success_rate = 0.3
+[columns.id]
+kind = "id"
+[columns.age]
+kind = "number"
+min = 0
+max = 120
+[columns.plan]
+kind = "category"
+levels = ["gold", "tin"]
+"""
+
+
+@pytest.fixture
+def shop(tmp_path):
+    """A folder with a contract and 60 customers, changed as a test wants it."""
+
+    def make(contract=CONTRACT, **columns):
+        table = {
+            "id": [f"c{number}" for number in range(60)],
+            "age": [str(20 + number % 40) for number in range(60)],
+            "plan": ["gold", "tin", "tin"] * 20,
+            "left": ["no", "no", "no", "yes"] * 15,
+        }
+        pl.DataFrame(table | columns).write_csv(tmp_path / "customers.csv")
+        (tmp_path / "churn.toml").write_text(contract)
+
+    make()
+    return make
+
+
+@pytest.mark.usefixtures("shop")
+def test_it_writes_the_report_and_says_where(process, tmp_path):
+    done = process("check")
+    assert done.code == 0
+    assert "60 rows, 60 usable, 25.0% of whom left; 0 rejected" in done.out
+    folder = tmp_path / ".holdfast" / "checks" / "shop"
+    assert sorted(path.name for path in folder.iterdir()) == ["quality.html", "quality.json", "rejects.csv"]
+    assert "<html" in (folder / "quality.html").read_text()
+    assert json.loads((folder / "quality.json").read_text())["kept"] == 60
+    assert (folder / "rejects.csv").read_text() == "row,column,value,reason\n"
+
+
+@pytest.mark.usefixtures("shop")
+def test_json_holds_the_short_of_it(process):
+    done = process("check", "churn.toml", "--out", "here", "--json")
+    assert (done.code, done.err) == (0, "")
+    document = done.json()
+    assert (document["rows"], document["left"], document["passed"]) == (60, 15, True)
+    assert document["files"]["rejects.csv"] == "here/rejects.csv"
+
+
+def test_rejected_cells_are_listed_with_row_and_reason_and_only_warned_of(holdfast, shop, tmp_path):
+    shop(age=["20"] * 57 + ["many", "300", "inf"])
+    done = holdfast("check", "--out", "here")
+    assert done.code == 0
+    assert "3 rejected" in done.out
+    rejects = pl.read_csv(tmp_path / "here" / "rejects.csv")
+    assert rejects.select("row", "column", "value").rows() == [
+        (58, "age", "many"),
+        (59, "age", "300"),
+        (60, "age", "inf"),
+    ]
+    assert rejects["reason"].null_count() == 0
+
+
+def test_a_gate_that_fails_is_a_warning_or_with_strict_code_3(holdfast, shop):
+    shop(id=["c1", "c1", *(f"d{number}" for number in range(58))])
+    assert "FAILED" in holdfast("check").out
+    assert holdfast("check").code == 0
+    assert holdfast("check", "--strict").code == 3
+    strict = holdfast("check", "--strict", "--json")
+    assert (strict.code, strict.json()["passed"]) == (3, False)
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]], ids=["words", "json"])
+def test_a_table_that_nothing_can_be_learned_from_is_code_3_but_has_its_report(
+    holdfast, shop, tmp_path, options
+):
+    shop(left=["no"] * 60)
+    failed = holdfast("check", "--out", "here", *options)
+    assert failed.code == 3
+    assert (tmp_path / "here" / "quality.html").exists()
+    if options:
+        assert failed.json()["error"]["code"] == "table"
+    else:
+        assert "FAILED" not in failed.out
+        assert failed.err.rstrip().splitlines()[-1].startswith("  do: ")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "code"),
+    [
+        ({"contract": CONTRACT.replace("[columns.age]", "[columns.agee]")}, "columns"),
+        ({"contract": CONTRACT.replace('kind = "number"', 'kind = "nummer"')}, "contract"),
+        ({"contract": CONTRACT.replace("customers.csv", "gone.csv")}, "source"),
+        ({"contract": CONTRACT + '[features]\nhalf = "agge / 2"\n'}, "feature"),
+        ({"contract": "not toml"}, "contract"),
+    ],
+    ids=["columns", "kind", "file", "feature", "toml"],
+)
+def test_what_does_not_fit_is_one_block_and_code_3_and_nothing_written(process, shop, tmp_path, wrong, code):
+    shop(**wrong)
+    failed = process("check", "--out", "here")
+    assert failed.code == 3
+    assert failed.err.count("Error: ") == 1
+    assert "Traceback" not in failed.err
+    assert process("check", "--out", "here", "--json").json()["error"]["code"] == code
+    assert not (tmp_path / "here").exists()
+
+
+def test_a_contract_that_names_no_data_needs_some(holdfast, shop):
+    shop(contract=CONTRACT.replace('data = "customers.csv"', ""))
+    missing = holdfast("check")
+    assert missing.code == 2
+    assert "--data" in missing.err
+    assert holdfast("check", "--data", "customers.csv").code == 0
+
+
+def test_a_missing_contract_is_one_clear_error(holdfast):
+    missing = holdfast("check", "nowhere.toml")
+    assert missing.code == 3
+    assert "nowhere.toml" in missing.err
+
+
+@pytest.mark.usefixtures("shop")
+def test_a_folder_that_cannot_be_written_is_code_2(holdfast, tmp_path):
+    (tmp_path / "file").write_text("")
+    assert holdfast("check", "--out", "file/below").code == 2

@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+from contextlib import contextmanager
+
+import httpx2
+import pytest
+
+
+@contextmanager
+def serving(folder, *options):
+    """A server in a process of its own on a free port, once it answers."""
+    line = [sys.executable, "-m", "holdfast.cli", "serve", "--port", "0", *options]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(line, cwd=folder, **pipes) as process:  # noqa: S603 - our own program
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def told(process):
+    """What the server says with --json once it is ready."""
+    lines = []
+    while not lines or lines[-1] != "}\n":
+        lines.append(process.stdout.readline())
+        assert lines[-1], process.stderr.read()
+    return json.loads("".join(lines))
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_it_serves_until_it_is_told_to_stop_and_that_is_no_failure(tmp_path, sent):
+    with serving(tmp_path, "--json") as process:
+        document = told(process)
+        assert document["model"] is None
+        assert httpx2.get(document["url"] + "/livez").json() == {"status": "alive"}
+        assert httpx2.get(document["url"] + "/readyz").status_code == 503
+        assert httpx2.get(document["docs"]).status_code == 200
+        process.send_signal(sent)
+        out, err = process.communicate(timeout=20)
+    assert (process.returncode, out, err) == (0, "", "")
+    assert list(tmp_path.iterdir()) == []  # looking for a model creates nothing
+
+
+def test_in_words_it_says_where_it_is_and_what_to_do_next(tmp_path):
+    with serving(tmp_path) as process:
+        first, second = process.stdout.readline(), process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=20)
+    assert first == "There is no model yet; train one with `holdfast train churn.toml`.\n"
+    assert "http://127.0.0.1:" in second
+    assert "Ctrl-C" in second
+    assert (out, err) == ("", "Stopped.\n")
+
+
+def test_a_large_body_is_answered_on_a_real_connection_which_goes_on(tmp_path):
+    def pieces():
+        for _ in range(160):
+            yield b" " * 65_536
+
+    with serving(tmp_path, "--json") as process:
+        url = told(process)["url"]
+        with httpx2.Client(base_url=url, headers={"content-type": "application/json"}) as client:
+            for body in (b" " * 10_000_000, pieces()):
+                refused = client.post("/predict", content=body)
+                assert (refused.status_code, refused.json()["code"]) == (413, "too_large")
+            assert client.get("/health").json()["requests"] == 2
+
+
+def test_what_is_no_http_is_no_crash(tmp_path):
+    with serving(tmp_path, "--json") as process:
+        url = told(process)["url"]
+        port = int(url.rsplit(":", 1)[1])
+        for junk in (b"\x16\x03\x01\x02\x00\x01\x00", b"GET\r\n\r\n", b"\x00" * 1_000):
+            with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+                connection.sendall(junk)
+        assert httpx2.get(url + "/livez").status_code == 200
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=20)
+    assert "Traceback" not in err
+
+
+def test_a_port_that_is_taken_is_one_clear_block(process, tmp_path):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        refused = process("serve", "--port", port)
+    assert (refused.code, refused.out) == (2, "")
+    assert refused.err.startswith(f"Error: Port {port} is taken by another program.\n  do: ")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.7", "example.com", ""])  # noqa: S104 - it must be refused
+def test_only_this_machine_is_served(holdfast, host):
+    refused = holdfast("serve", "--host", host)
+    assert refused.code == 2
+    assert "this machine only" in refused.err
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "::1"])
+def test_every_loopback_address_is_served(tmp_path, host):
+    if host == "::1" and not has_ipv6_loopback():
+        pytest.skip("this machine has no IPv6 loopback")
+    with serving(tmp_path, "--json", "--host", host) as process:
+        assert httpx2.get(told(process)["url"] + "/livez").status_code == 200
+
+
+def has_ipv6_loopback():
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
