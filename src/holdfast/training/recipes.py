@@ -79,6 +79,7 @@ def default_recipe(name: str, rows: int) -> Recipe:
             "learning_rate": (0.05, 0.06, 0.08)[size],
             "l2_leaf_reg": 3.0,
             "random_strength": 1.0,
+            "rsm": 1.0,
         },
     }
     return Recipe(name, settings[name])
