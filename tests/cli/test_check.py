@@ -32,14 +32,14 @@ levels = ["gold", "tin"]
 
 @pytest.fixture
 def shop(tmp_path):
-    """A folder with a contract and 60 customers, changed as a test wants it."""
+    """A folder with a contract and 200 customers, 50 of whom left, changed as a test wants it."""
 
     def make(contract=CONTRACT, **columns):
         table = {
-            "id": [f"c{number}" for number in range(60)],
-            "age": [str(20 + number % 40) for number in range(60)],
-            "plan": ["gold", "tin", "tin"] * 20,
-            "left": ["no", "no", "no", "yes"] * 15,
+            "id": [f"c{number}" for number in range(200)],
+            "age": [str(20 + number % 40) for number in range(200)],
+            "plan": ["gold", "tin"] * 100,
+            "left": ["no", "no", "no", "yes"] * 50,
         }
         pl.DataFrame(table | columns).write_csv(tmp_path / "customers.csv")
         (tmp_path / "churn.toml").write_text(contract)
@@ -52,11 +52,11 @@ def shop(tmp_path):
 def test_it_writes_the_report_and_says_where(process, tmp_path):
     done = process("check")
     assert done.code == 0
-    assert "60 rows, 60 usable, 25.0% of whom left; 0 rejected" in done.out
+    assert "200 rows, 200 usable, 25.0% of whom left; 0 rejected" in done.out
     folder = tmp_path / ".holdfast" / "checks" / "shop"
     assert sorted(path.name for path in folder.iterdir()) == ["quality.html", "quality.json", "rejects.csv"]
     assert "<html" in (folder / "quality.html").read_text()
-    assert json.loads((folder / "quality.json").read_text())["kept"] == 60
+    assert json.loads((folder / "quality.json").read_text())["kept"] == 200
     assert (folder / "rejects.csv").read_text() == "row,column,value,reason\n"
 
 
@@ -65,26 +65,26 @@ def test_json_holds_the_short_of_it(process):
     done = process("check", "churn.toml", "--out", "here", "--json")
     assert (done.code, done.err) == (0, "")
     document = done.json()
-    assert (document["rows"], document["left"], document["passed"]) == (60, 15, True)
+    assert (document["rows"], document["left"], document["passed"]) == (200, 50, True)
     assert document["files"]["rejects.csv"] == "here/rejects.csv"
 
 
 def test_rejected_cells_are_listed_with_row_and_reason_and_only_warned_of(holdfast, shop, tmp_path):
-    shop(age=["20"] * 57 + ["many", "300", "inf"])
+    shop(age=["20"] * 197 + ["many", "300", "inf"])
     done = holdfast("check", "--out", "here")
     assert done.code == 0
     assert "3 rejected" in done.out
     rejects = pl.read_csv(tmp_path / "here" / "rejects.csv")
     assert rejects.select("row", "column", "value").rows() == [
-        (58, "age", "many"),
-        (59, "age", "300"),
-        (60, "age", "inf"),
+        (198, "age", "many"),
+        (199, "age", "300"),
+        (200, "age", "inf"),
     ]
     assert rejects["reason"].null_count() == 0
 
 
 def test_a_gate_that_fails_is_a_warning_or_with_strict_code_3(holdfast, shop):
-    shop(id=["c1", "c1", *(f"d{number}" for number in range(58))])
+    shop(id=["c1", "c1", *(f"d{number}" for number in range(198))])
     assert "FAILED" in holdfast("check").out
     assert holdfast("check").code == 0
     assert holdfast("check", "--strict").code == 3
@@ -92,19 +92,41 @@ def test_a_gate_that_fails_is_a_warning_or_with_strict_code_3(holdfast, shop):
     assert (strict.code, strict.json()["passed"]) == (3, False)
 
 
-@pytest.mark.parametrize("options", [[], ["--json"]], ids=["words", "json"])
+def labels(left):
+    return ["yes"] * left + ["no"] * (200 - left)
+
+
+@pytest.mark.parametrize(("left", "code"), [(0, "table"), (200, "table"), (19, "too-few"), (181, "too-few")])
 def test_a_table_that_nothing_can_be_learned_from_is_code_3_but_has_its_report(
-    holdfast, shop, tmp_path, options
+    holdfast, shop, tmp_path, left, code
 ):
-    shop(left=["no"] * 60)
-    failed = holdfast("check", "--out", "here", *options)
+    shop(left=labels(left))
+    failed = holdfast("check", "--out", "here")
     assert failed.code == 3
     assert (tmp_path / "here" / "quality.html").exists()
-    if options:
-        assert failed.json()["error"]["code"] == "table"
-    else:
-        assert "FAILED" not in failed.out
-        assert failed.err.rstrip().splitlines()[-1].startswith("  do: ")
+    assert "FAILED" not in failed.out
+    assert failed.err.rstrip().splitlines()[-1].startswith("  do: ")
+    again = holdfast("check", "--out", "there", "--json")
+    assert (again.code, again.json()["error"]["code"]) == (3, code)
+    assert (tmp_path / "there" / "quality.html").exists()
+
+
+@pytest.mark.parametrize(("left", "who"), [(19, "left"), (181, "stayed")])
+def test_too_few_of_either_are_refused_by_check_in_the_words_of_train(holdfast, shop, tmp_path, left, who):
+    shop(left=labels(left))
+    checked = holdfast("check", "--json").json()["error"]
+    assert checked["message"] == f"Only 19 of 200 customers {who}; 20 are needed to learn anything."
+    assert checked == holdfast("train", "--budget", "1s", "--json").json()["error"]
+    page = (tmp_path / ".holdfast" / "checks" / "shop" / "quality.html").read_text()
+    assert f"Only 19 customers {who}. 20 are needed to learn anything" in page
+
+
+@pytest.mark.parametrize(("left", "warned"), [(20, True), (49, True), (50, False), (151, True)])
+def test_few_of_either_are_warned_of(holdfast, shop, left, warned):
+    shop(left=labels(left))
+    done = holdfast("check")
+    assert done.code == 0
+    assert ("every figure are rough" in done.out) == warned
 
 
 @pytest.mark.parametrize(

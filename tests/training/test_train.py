@@ -16,12 +16,12 @@ from holdfast.contract import Contract
 from holdfast.contract.infer import infer_contract
 from holdfast.decisions import profit_threshold
 from holdfast.progress import NullProgress
+from holdfast.quality.enough import TooFewError
 from holdfast.quality.table import TableError
 from holdfast.registry import Registry
 from holdfast.simulator import simulate
 from holdfast.training import evaluate, train
 from holdfast.training.split import assign, repeated_rows
-from holdfast.training.train import TooFewError
 
 AMPLE = 600.0
 """Seconds; no test may depend on how fast the machine is."""

@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from holdfast.cli.session import Session, command
+from holdfast.errors import DataError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from rich.console import RenderableType
 
+    from holdfast.contract import Contract
+    from holdfast.quality.conform import Conformed
     from holdfast.quality.findings import QualityReport
 
 MOST_WARNINGS = 8
@@ -50,7 +53,7 @@ def check(
     from holdfast.features.custom import check_features  # noqa: PLC0415 - help must not wait for it
     from holdfast.quality.render import render_html  # noqa: PLC0415 - help must not wait for it
     from holdfast.quality.report import explore  # noqa: PLC0415 - help must not wait for it
-    from holdfast.quality.table import clean_table, training_table  # noqa: PLC0415 - help must not wait for it
+    from holdfast.quality.table import clean_table  # noqa: PLC0415 - help must not wait for it
     from holdfast.sources import read_table  # noqa: PLC0415 - help must not wait for it
 
     terms = load_contract(contract)
@@ -71,13 +74,26 @@ def check(
         }
     files = write_files(out or session.home / "checks" / terms.name, contents)
     paths = {name: str(path) for name, path in files.items()}
-    usable = report.left not in {0, report.kept}
-    if usable or not session.json:
+    refusal = _refusal(found, terms)
+    if refusal is None or not session.json:  # with --json the error is the one document
         session.answer(_document(report, table, paths), *_words(report, table, paths))
-    if not usable:
-        training_table(raw, terms)  # raises, saying why no model can be learned from this
+    if refusal is not None:
+        raise refusal
     if strict and not report.passed:
         raise typer.Exit(3)
+
+
+def _refusal(found: Conformed, terms: Contract) -> DataError | None:
+    """Why training would refuse the table, if it would."""
+    from holdfast.quality.enough import insist_on_enough  # noqa: PLC0415 - help must not wait for it
+    from holdfast.quality.table import insist_on_outcomes  # noqa: PLC0415 - help must not wait for it
+
+    try:
+        insist_on_outcomes(found, terms)
+        insist_on_enough(found, terms)
+    except DataError as error:
+        return error
+    return None
 
 
 def _document(report: QualityReport, table: Path, files: dict[str, str]) -> dict[str, object]:

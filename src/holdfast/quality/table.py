@@ -32,6 +32,16 @@ def training_table(raw: RawTable, contract: Contract) -> Conformed:
         TableError: no row is left, or only one outcome.
     """
     found = clean_table(raw, contract)
+    insist_on_outcomes(found, contract)
+    return found
+
+
+def insist_on_outcomes(found: Conformed, contract: Contract) -> None:
+    """Refuse a table with no usable row, or whose customers all met the same fate.
+
+    Raises:
+        TableError: it is such a table.
+    """
     label = found.label
     if label is None or label.len() == 0:
         raise TableError(
@@ -46,7 +56,6 @@ def training_table(raw: RawTable, contract: Contract) -> Conformed:
             where=f"column {churn.label}",
             hint="A model needs some who left and some who stayed; check `positive` in the contract.",
         )
-    return found
 
 
 def clean_table(raw: RawTable, contract: Contract) -> Conformed:

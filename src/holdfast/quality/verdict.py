@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from holdfast.pages import words
+from holdfast.quality.enough import about_few
 from holdfast.quality.findings import Gate
 
 if TYPE_CHECKING:
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
 MOST_MISSING = 0.05
 """Largest share of missing values a column may have and pass."""
 HALF = 0.5
-FEW_LEFT = 50
-"""With fewer customers who left, what a model learns is mostly chance."""
 RARE = 0.05
 """A rarer outcome than this is called out."""
 LEAK = 0.8
@@ -93,14 +92,10 @@ def _about_churn(churn: Segment) -> list[str]:
         ]
     if not stayed:
         return ["Every customer left; there is nothing to learn from. Is `positive` in the contract right?"]
-    found = []
+    warning = about_few(churn.left, stayed)
+    found = [] if warning is None else [warning]
     fewer, name = min((churn.left, "left"), (stayed, "stayed"))
-    if fewer < FEW_LEFT:
-        found.append(
-            f"Only {words.count(fewer, 'customer')} {name}. With fewer than {FEW_LEFT}, what a model finds "
-            "is mostly chance; collect more before acting on it. Under 20, training refuses."
-        )
-    if min(churn.left, stayed) < RARE * churn.rows:
+    if fewer < RARE * churn.rows:
         found.append(
             f"Few customers {name}: {words.share(fewer, churn.rows)}. Accuracy says little here; look at the "
             "lift and the profit instead."

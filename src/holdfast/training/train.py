@@ -16,11 +16,11 @@ import polars as pl
 
 from holdfast.contract.table import as_table
 from holdfast.decisions import profit_threshold
-from holdfast.errors import DataError
 from holdfast.features import FeatureProgram
 from holdfast.features.custom import check_features
 from holdfast.model.model import Model
 from holdfast.progress import NullProgress, Progress
+from holdfast.quality.enough import insist_on_enough
 from holdfast.quality.report import explore
 from holdfast.quality.table import training_table
 from holdfast.registry import Registry
@@ -51,10 +51,6 @@ if TYPE_CHECKING:
     from holdfast.training.crossval import Fold
 
 FOLDS = 5
-LEAST_EACH = 20
-"""With fewer leavers (or stayers) than this nothing can be learned that holds."""
-
-FEW_EACH = 50
 SEARCH_ROWS = 200_000
 """Cross-validation and tuning look at so many rows at the most; the chosen recipe is refitted on all."""
 
@@ -69,12 +65,6 @@ FEATURE_ROWS = 15_000
 SMOTE_ROWS = 50_000
 RESAMPLES = 300
 _LIBRARIES = ("polars", "numpy", "scikit-learn", "xgboost-cpu", "lightgbm", "catboost", "optuna")
-
-
-class TooFewError(DataError):
-    """Too few customers left, or stayed, to learn from."""
-
-    code = "too-few"
 
 
 @dataclass(frozen=True)
@@ -149,7 +139,7 @@ def train(
     told.start("reading and checking the data", None)
     found = training_table(raw, contract)
     check_features(contract, found.frame)
-    warnings = _enough(found, contract)
+    warnings = insist_on_enough(found, contract)
     task = _Task(contract, found, seed, clock, told)
     search, program, note = task.search_folds()
     trials = planned_trials(budget, *search.folds[0].train.X.shape)
@@ -324,27 +314,6 @@ class _Task:
         )
         self._progress.advance(1)
         return measured, deployed
-
-
-def _enough(found: Conformed, contract: Contract) -> list[str]:
-    """Refuse a table with too few of either outcome; say what few of them mean."""
-    label = found.label
-    assert label is not None  # noqa: S101 - training_table always gives the label
-    left = int(label.sum())
-    least, who = min((left, "left"), (label.len() - left, "stayed"))
-    if least < LEAST_EACH:
-        raise TooFewError(
-            f"Only {least} of {label.len():,} customers {who}; {LEAST_EACH} are needed to learn anything.",
-            where=f"column {contract.churn.label}",
-            hint="Collect more history, or widen what counts as churn.",
-        )
-    if least < FEW_EACH:
-        rough = (
-            f"Only {least} customers {who}. The ranking may help; the probabilities and every figure here "
-            f"are rough (see the intervals). {FEW_EACH} or more are needed for figures to trust."
-        )
-        return [rough]
-    return []
 
 
 def _threshold(contract: Contract, chosen: Candidate) -> tuple[float, str]:
