@@ -8,7 +8,9 @@ JSON.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -49,6 +51,13 @@ class Slot:
         return self.feature if self.role in {"number", "flag"} else f"{self.feature} ({self.role})"
 
 
+Targets = Sequence["NDArray[np.float32] | None"]
+"""Where the values of a codec's slots go: a column of the matrix each, or nowhere."""
+
+Writer = Callable[[pl.Series, Targets], None]
+"""Writes what a codec makes of a column, with NumPy: here Polars takes several times as long."""
+
+
 @dataclass(frozen=True)
 class _Number:
     """A number, a yes/no or a third, passed on as float32."""
@@ -61,12 +70,21 @@ class _Number:
     def slots(self) -> list[Slot]:
         return [Slot(self.feature, self.role)]
 
-    def expressions(self, dtype: pl.DataType) -> list[pl.Expr]:  # noqa: ARG002 - one call for all codecs
-        value = pl.col(self.feature)
-        if self.cuts is not None:
-            above = [(value > cut).cast(pl.Float32) for cut in self.cuts]
-            value = pl.sum_horizontal(above, ignore_nulls=False)
-        return [_float32(value).alias(self.feature)]
+    def writer(self, dtype: pl.DataType) -> Writer:  # noqa: ARG002 - one call for all codecs
+        def write(column: pl.Series, targets: Targets) -> None:
+            target = targets[0]
+            if target is None:
+                return
+            if self.cuts is None:
+                target[:] = column.cast(pl.Float32).to_numpy()
+            else:
+                value = column.cast(pl.Float64).to_numpy()
+                target[:] = np.where(np.isnan(value), np.nan, sum(value > cut for cut in self.cuts))
+            beyond = ~np.isfinite(target)
+            if beyond.any():
+                target[beyond] = np.nan
+
+        return write
 
 
 @dataclass(frozen=True)
@@ -82,16 +100,17 @@ class _Flags:
         absent = [Slot(self.feature, "flag", "(missing)")] if self.missing else []
         return [Slot(self.feature, "flag", level) for level in self.levels] + absent
 
-    def expressions(self, dtype: pl.DataType) -> list[pl.Expr]:
-        code = _code(self.feature, dtype, self.levels)
-        positions = _positions(dtype, self.levels)
-        flags = [
-            (code == position).fill_null(value=False).cast(pl.Float32).alias(slot.name)
-            for position, slot in zip(positions, self.slots, strict=False)
-        ]
-        if self.missing:
-            flags.append(pl.col(self.feature).is_null().cast(pl.Float32).alias(self.slots[-1].name))
-        return flags
+    def writer(self, dtype: pl.DataType) -> Writer:
+        read = _Codes(self.levels, dtype)
+        codes = [*range(len(self.levels)), *([read.missing] if self.missing else [])]
+
+        def write(column: pl.Series, targets: Targets) -> None:
+            found = read(column)
+            for code, target in zip(codes, targets, strict=True):
+                if target is not None:
+                    np.equal(found, code, out=target)
+
+        return write
 
 
 @dataclass(frozen=True)
@@ -108,28 +127,55 @@ class _Rates:
     """Rate of rows without a value."""
     counted: bool
 
+    def __post_init__(self) -> None:
+        if not len(self.levels) == len(self.rates) == len(self.counts):
+            raise ValueError("a level needs one rate and one count")
+
     @property
     def slots(self) -> list[Slot]:
         rate = [Slot(self.feature, "rate")]
         return [*rate, Slot(self.feature, "count")] if self.counted else rate
 
-    def expressions(self, dtype: pl.DataType) -> list[pl.Expr]:
-        code = _code(self.feature, dtype, self.levels)
-        rate = self._lookup(code, dtype, self.rates, self.other)
-        rate = pl.when(pl.col(self.feature).is_null()).then(pl.lit(self.missing)).otherwise(rate)
-        columns = [rate.cast(pl.Float32).alias(self.slots[0].name)]
-        if self.counted:
-            commonness = self._lookup(code, dtype, np.log1p(self.counts), 0.0)
-            columns.append(commonness.cast(pl.Float32).alias(self.slots[1].name))
-        return columns
+    def writer(self, dtype: pl.DataType) -> Writer:
+        read = _Codes(self.levels, dtype)
+        rates = np.array([*self.rates, self.other, self.missing], np.float32)
+        counts = np.array([*np.log1p(self.counts), 0.0, 0.0], np.float32)
 
-    def _lookup(self, code: pl.Expr, dtype: pl.DataType, values: Any, default: float) -> pl.Expr:
-        """``values`` of each row's level, ``default`` for unknown ones; gathered, not joined."""
-        positions = _positions(dtype, self.levels)
-        listed = len(dtype.categories) if isinstance(dtype, pl.Enum) else len(self.levels)
-        table = np.full(max(listed, 1), default)
-        table[positions] = np.asarray(values)
-        return pl.lit(pl.Series(table)).gather(code).fill_null(default)
+        def write(column: pl.Series, targets: Targets) -> None:
+            found = read(column)
+            for values, target in zip((rates, counts), targets, strict=False):
+                if target is not None:
+                    target[:] = values[found]
+
+        return write
+
+
+class _Codes:
+    """Each row's level as its position in ``levels``; ``other`` for another one, ``missing`` for none.
+
+    Args:
+        levels: the levels that have a position.
+        dtype: of the columns to read, String or Enum.
+    """
+
+    def __init__(self, levels: Sequence[str], dtype: pl.DataType) -> None:
+        self.other = len(levels)
+        self.missing = len(levels) + 1
+        listed = pl.Enum(levels)
+        self._type = dtype if isinstance(dtype, pl.Enum) else listed
+        position = {level: place for place, level in enumerate(levels)}
+        places = [position.get(level, self.other) for level in self._type.categories]
+        self._places = np.array([*places, self.other, self.missing], np.uint32)
+
+    def __call__(self, column: pl.Series) -> NDArray[np.uint32]:
+        """Codes of a column, shape (n,)."""
+        listed = column if column.dtype == self._type else column.cast(self._type, strict=False)
+        unlisted, absent = len(self._places) - 2, len(self._places) - 1
+        found = listed.to_physical().cast(pl.UInt32).fill_null(unlisted).to_numpy()
+        if column.null_count():
+            found = np.where(column.is_null().to_numpy(), absent, found)
+        codes: NDArray[np.uint32] = self._places[found]
+        return codes
 
 
 _Codec = _Number | _Flags | _Rates
@@ -151,7 +197,8 @@ class Encoder:
         self._program = program
         self._codecs: list[_Codec] = []
         self._kept: list[int] = []
-        self._expressions: list[pl.Expr] | None = None
+        self._places: list[list[int | None]] = []
+        self._writers: list[Writer] | None = None
         self.slots: list[Slot] = []
 
     def fit(self, features: pl.DataFrame, y: NDArray[np.int8]) -> Encoder:
@@ -169,12 +216,13 @@ class Encoder:
 
     def transform(self, features: pl.DataFrame) -> NDArray[np.float32]:
         """The matrix of any rows, each by itself: shape (n, len(slots)), Fortran order, missing as NaN."""
-        if self._expressions is None:
-            schema = features.schema
-            every = [e for codec in self._codecs for e in codec.expressions(schema[codec.feature])]
-            self._expressions = [every[position] for position in self._kept]
-        matrix = features.select(self._expressions).to_numpy(order="fortran")
-        return np.asfortranarray(matrix, dtype=np.float32)
+        if self._writers is None:
+            self._writers = [codec.writer(features.schema[codec.feature]) for codec in self._codecs]
+        matrix = np.empty((features.height, len(self.slots)), np.float32, order="F")
+        for codec, write, places in zip(self._codecs, self._writers, self._places, strict=True):
+            targets = [None if place is None else matrix[:, place] for place in places]
+            write(features.get_column(codec.feature), targets)
+        return matrix
 
     def fit_transform(self, features: pl.DataFrame, y: NDArray[np.int8], *, seed: int) -> NDArray[np.float32]:
         """`fit`, then the matrix of the training rows with each rate computed from other rows only.
@@ -191,7 +239,7 @@ class Encoder:
         for at, slot in enumerate(self.slots):
             if slot.role == "rate":
                 levels = codecs[slot.feature].levels
-                codes = _all_codes(features[slot.feature], levels)
+                codes = _Codes(levels, features.schema[slot.feature])(features[slot.feature])
                 for fold in range(_RISK_FOLDS):
                     out = part == fold
                     rates, _ = _smoothed_rates(codes[~out], y[~out], len(levels) + 2)
@@ -224,8 +272,13 @@ class Encoder:
         slots = [slot for codec in codecs for slot in codec.slots]
         self._codecs = codecs
         self._kept = list(range(len(slots))) if kept is None else kept
-        self._expressions = None
         self.slots = [slots[position] for position in self._kept]
+        place = {position: number for number, position in enumerate(self._kept)}
+        every = iter(range(len(slots)))
+        self._places = [
+            [place.get(position) for position in islice(every, len(codec.slots))] for codec in codecs
+        ]
+        self._writers = None
 
     def _learn(self, column: pl.Series, y: NDArray[np.int8]) -> _Codec | None:
         """How one feature is encoded; None where it says the same of every training row."""
@@ -282,7 +335,7 @@ def _learn_rates(
     """The smoothed rate of every level seen more than once; the rest share one rate."""
     kept = counts.filter(pl.col("count") > 1)
     levels = tuple(str(level) for level in kept[column.name])
-    codes = _all_codes(column, levels)
+    codes = _Codes(levels, column.dtype)(column)
     rates, sizes = _smoothed_rates(codes, y, len(levels) + 2)
     known = len(levels)
     return _Rates(
@@ -297,7 +350,7 @@ def _learn_rates(
 
 
 def _smoothed_rates(
-    codes: NDArray[np.int64], y: NDArray[np.int8], size: int
+    codes: NDArray[np.uint32], y: NDArray[np.int8], size: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Rate and count of each code, the rate drawn to the overall one by an empirical-Bayes weight.
 
@@ -315,33 +368,3 @@ def _smoothed_rates(
     between -= spread * weights.size / max(weights.sum(), 1.0)
     rows = float(np.clip(spread / between - 1 if between > 0 else np.inf, 1.0, 300.0))
     return (left + rows * prior) / (counts + rows), counts
-
-
-def _all_codes(column: pl.Series, levels: tuple[str, ...]) -> NDArray[np.int64]:
-    """Position of each row's level in ``levels``; ``len(levels)`` for another level, one more for missing."""
-    known = column.cast(pl.String).cast(pl.Enum(levels), strict=False).to_physical().cast(pl.Int64)
-    codes = known.fill_null(len(levels)).to_numpy().copy()
-    codes[column.is_null().to_numpy()] = len(levels) + 1
-    return codes
-
-
-def _code(feature: str, dtype: pl.DataType, levels: tuple[str, ...]) -> pl.Expr:
-    """Each row's level as a number: of the type's own levels where it lists them, else of ``levels``."""
-    column = pl.col(feature)
-    if isinstance(dtype, pl.Enum):
-        return column.to_physical().cast(pl.UInt32)
-    return column.cast(pl.Enum(levels), strict=False).to_physical().cast(pl.UInt32)
-
-
-def _positions(dtype: pl.DataType, levels: tuple[str, ...]) -> list[int]:
-    """Where `_code` puts each of ``levels``."""
-    if isinstance(dtype, pl.Enum):
-        known = {level: position for position, level in enumerate(dtype.categories)}
-        return [known[level] for level in levels]
-    return list(range(len(levels)))
-
-
-def _float32(value: pl.Expr) -> pl.Expr:
-    """``value`` as float32, missing where that overflows."""
-    narrow = value.cast(pl.Float32)
-    return pl.when(narrow.is_finite()).then(narrow)
