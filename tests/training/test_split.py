@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from holdfast.training.split import assign, repeated_rows
+from holdfast.training.split import assign, one_customer, repeated_rows
 
 labels = st.lists(st.sampled_from([0, 0, 0, 1]), min_size=20, max_size=300).map(
     lambda values: np.array(values, dtype=np.int8)
@@ -45,3 +47,13 @@ def test_equal_rows_and_only_they_have_equal_numbers():
     assert found[0] == found[2]
     assert found[3] == found[4]
     assert len(set(found)) == 4
+
+
+def test_equal_rows_are_one_customer_as_long_as_half_of_the_rows_are_distinct_as_the_page_says():
+    twice = pl.DataFrame({"a": [1, 2, 3, 1, 2, 3]})
+    groups = one_customer(twice)
+    assert groups is not None
+    assert groups.tolist() == repeated_rows(twice).tolist()
+    assert one_customer(pl.concat([twice, twice[:1]])) is None
+    page = " ".join((Path(__file__).parents[2] / "docs" / "training.md").read_text(encoding="utf-8").split())
+    assert "as long as there are at least half as many distinct rows as rows" in page

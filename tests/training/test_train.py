@@ -194,17 +194,17 @@ def test_a_table_that_tells_nothing_is_refused():
 
 def test_repeats_of_a_table_without_ids_stay_on_one_side():
     once = plain_table(250, 80).drop("id")
-    table = pl.concat([once, once, once]).sample(fraction=1, shuffle=True, seed=1)
+    table = pl.concat([once, once]).sample(fraction=1, shuffle=True, seed=1)
     groups = repeated_rows(table.drop("left"))
     y = (table["left"] == "yes").cast(pl.Int8).to_numpy()
     part = assign(y, 5, seed=42, groups=groups)
     for group in np.unique(groups):
         assert len(set(part[groups == group])) == 1
     found = train(
-        table, plain_contract(x="number", z="number"), models=["decision_tree"], budget=AMPLE, seed=2
+        table, plain_contract(x="number", z="number"), models=["random_forest"], budget=AMPLE, seed=2
     )
-    # Judged on copies of its own rows, a tree would look far better than the x that is all there is to know.
-    assert found.metrics["test"]["roc_auc"] < 0.9
+    # Judged on copies of its own rows, a forest looks far better (0.86) than x, that is all there is to know.
+    assert found.metrics["test"]["roc_auc"] < 0.8
 
 
 def test_a_table_of_a_few_kinds_of_customers_without_ids_can_be_learned_from():

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 MOST_REPEATS = 0.5
-"""Where more of the rows repeat another, few columns of few values make customers alike by chance."""
+"""Where a larger share of rows repeats an earlier one, few columns of few values make customers alike."""
 
 
 def one_customer(frame: pl.DataFrame) -> NDArray[np.int64] | None:
