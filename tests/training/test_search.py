@@ -14,7 +14,7 @@ from holdfast.progress import NullProgress
 from holdfast.quality.conform import conform
 from holdfast.training.blending import choose_calibrator
 from holdfast.training.clock import Clock, planned_trials
-from holdfast.training.crossval import cross_validate, make_folds, side_by_side
+from holdfast.training.crossval import CrossValidated, cross_validate, make_folds, side_by_side
 from holdfast.training.metrics import calibration_error, row_log_loss
 from holdfast.training.recipes import NAMES, SINGLE, Recipe, chosen_names, default_recipe
 from holdfast.training.search import Candidate, Plan, Search, choose
@@ -176,6 +176,28 @@ def test_when_time_is_short_the_first_model_is_there_and_the_rest_is_named(small
     found = Search(folds, y, part, 1, clock, NullProgress()).run(NAMES, trials=5)
     assert [c.name for c in found] == ["logistic_regression"]
     assert {"catboost", "lightgbm", "xgboost"} <= set(clock.ended)
+
+
+@pytest.mark.parametrize("helps", [True, False])
+def test_a_stack_whose_second_layer_gets_no_weight_is_left_out(small, monkeypatch, helps):
+    """It would be the blend once more. The learners are fakes: a layer that knows more, or nothing."""
+    frame, y = small
+    folds, part = folds_of(frame, y)
+    width = folds[0].train.X.shape[1]
+    truth = 2 * frame["a"].to_numpy() * frame["b"].to_numpy() - 1.2
+    draw = np.random.default_rng(8)
+
+    def learned(recipe, folds, *, seed):
+        second = folds[0].train.X.shape[1] > width
+        noise = draw.normal(size=len(y))
+        logit = truth if second and helps else -truth if second else truth + noise
+        return CrossValidated(recipe, logit, float(seed), 0.1)
+
+    monkeypatch.setattr("holdfast.training.search.cross_validate", learned)
+    names = ("lightgbm", "catboost", "blend", "stack")
+    found = Search(folds, y, part, 1, Clock(1e6), NullProgress()).run(names, trials=0)
+    assert [c.name for c in found] == ["lightgbm", "catboost", "blend", *(["stack"] if helps else [])]
+    assert not helps or found[-1].plan.second
 
 
 def test_smote_harms_calibration(small):

@@ -113,7 +113,7 @@ class Search:
             if "blend" in names:
                 candidates.append(self._blend())
             if "stack" in names and not self.clock.spent("stack", 0.9):
-                candidates.append(self._stack())
+                candidates += self._stack()
         return candidates
 
     def layer(self, plan: Plan) -> NDArray[np.float64]:
@@ -192,7 +192,8 @@ class Search:
             " + ".join(f"{weight:.2f} {name}" for name, weight in used),
         )
 
-    def _stack(self) -> Candidate:
+    def _stack(self) -> list[Candidate]:
+        """The stack; none where its second layer gets no weight, for then it is the blend once more."""
         names = self._members() or list(self._single)
         Z = np.column_stack([self._single[name].logit for name in names])
         wide = stacked_folds(self.folds, Z)
@@ -205,16 +206,16 @@ class Search:
         both = np.column_stack([Z, *(found.logit for found in second)])
         weights = blend_weights(both, self.y)
         upper = [(f.recipe, float(w)) for f, w in zip(second, weights[len(names) :], strict=True) if w > 0]
-        lower = [(self._single[n].recipe, float(w)) for n, w in zip(names, weights, strict=False)]
         if not upper:
-            lower = [pair for pair in lower if pair[1] > 0]
+            return []
+        lower = [(self._single[n].recipe, float(w)) for n, w in zip(names, weights, strict=False)]
         calibrator, probability = choose_calibrator(
             blended_across(both, self.y, self.part), self.y, self.part
         )
         shown = [f"{weight:.2f} {recipe.name} on all" for recipe, weight in upper]
         shown += [f"{weight:.2f} {recipe.name}" for recipe, weight in lower if weight > 0]
         everyone = [*(self._single[name] for name in names), *second]
-        return Candidate(
+        stack = Candidate(
             "stack",
             Plan(tuple(lower), tuple(upper)),
             calibrator,
@@ -223,6 +224,7 @@ class Search:
             sum(found.score_seconds for found in everyone),
             " + ".join(shown),
         )
+        return [stack]
 
 
 _FIRST_THINGS_FIRST = (
