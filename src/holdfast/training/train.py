@@ -12,11 +12,9 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import polars as pl
 
 from holdfast.contract.table import as_table
 from holdfast.decisions import profit_threshold
-from holdfast.features import FeatureProgram
 from holdfast.features.custom import check_features
 from holdfast.model.model import Model
 from holdfast.progress import NullProgress, Progress
@@ -26,43 +24,28 @@ from holdfast.quality.table import training_table
 from holdfast.registry import Registry
 from holdfast.sources import RawTable
 from holdfast.training.baseline import baseline
-from holdfast.training.build import build
 from holdfast.training.clock import Clock, planned_trials
-from holdfast.training.crossval import cross_validate, make_folds
 from holdfast.training.findings import Findings
 from holdfast.training.importance import importances
-from holdfast.training.metrics import bootstrap_intervals, evaluate_predictions, row_log_loss
+from holdfast.training.leaderboard import leaderboard, why_chosen
+from holdfast.training.metrics import bootstrap_intervals, evaluate_predictions
 from holdfast.training.package import write_artefact
-from holdfast.training.recipes import NAMES, Recipe, chosen_names, default_recipe
-from holdfast.training.search import Candidate, Search, choose
-from holdfast.training.smote import smote_row
-from holdfast.training.split import assign, one_customer
+from holdfast.training.recipes import chosen_names
+from holdfast.training.search import choose
+from holdfast.training.task import Task
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import pandas as pd
-    from numpy.typing import NDArray
+    import polars as pl
 
-    from holdfast.contract import Contract, Economics
+    from holdfast.contract import Contract
     from holdfast.model.model import Scorer
     from holdfast.quality.conform import Conformed
     from holdfast.registry import Version
-    from holdfast.training.crossval import Fold
+    from holdfast.training.search import Candidate
 
-FOLDS = 5
-SEARCH_ROWS = 200_000
-"""Cross-validation and tuning look at so many rows at the most; the chosen recipe is refitted on all."""
-
-JUDGED_TWICE_ROWS = 20_000
-"""Up to so many rows candidates are judged on folds of their own; beyond, the flattery is below the noise."""
-
-FIVE_FOLD_ROWS = 30_000
-FEWER_FOLDS = 3
-"""On larger tables three folds leave the same noise as five on smaller ones, at little over half the time."""
-
-FEATURE_ROWS = 15_000
-SMOTE_ROWS = 50_000
 RESAMPLES = 300
 _LIBRARIES = ("polars", "numpy", "scikit-learn", "xgboost-cpu", "lightgbm", "catboost", "optuna")
 
@@ -140,7 +123,7 @@ def train(
     found = training_table(raw, contract)
     check_features(contract, found.frame)
     warnings = insist_on_enough(found, contract)
-    task = _Task(contract, found, seed, clock, told)
+    task = Task(contract, found, seed, clock, told)
     search, program, note = task.search_folds()
     trials = planned_trials(budget, *search.folds[0].train.X.shape)
     candidates = search.run([n for n in names if not (n == "stack" and task.sampled)], trials=trials)
@@ -166,7 +149,7 @@ def train(
         budget=budget,
         seconds=clock.seconds(),
         rows=task.counts(),
-        leaderboard=_leaderboard(
+        leaderboard=leaderboard(
             [*candidates, *compared],
             chosen=chosen,
             within=within,
@@ -175,7 +158,7 @@ def train(
             economics=contract.economics,
         ),
         chosen=chosen.name,
-        why=_why(chosen, candidates, search.y),
+        why=why_chosen(chosen, candidates, search.y),
         threshold=threshold,
         threshold_why=threshold_why,
         test=figures,
@@ -198,124 +181,6 @@ def train(
     return _packed(deployed, findings, metrics, baseline(found.frame, chosen.probability), home)
 
 
-class _Task:
-    """The rows of one training: which are set aside, which are searched, which are built on."""
-
-    def __init__(
-        self, contract: Contract, found: Conformed, seed: int, clock: Clock, progress: Progress
-    ) -> None:
-        label = found.label
-        assert label is not None  # noqa: S101 - training_table always gives the label
-        self._contract, self._seed, self._clock, self._progress = contract, seed, clock, progress
-        self._rejected = found.counts.rejected
-        self._frame = found.frame
-        self._y = label.to_numpy().astype(np.int8)
-        self._groups = None if contract.id_column else one_customer(found.frame)
-        part = assign(self._y, FOLDS, seed=seed, groups=self._groups)
-        self._test = np.flatnonzero(part == 0)
-        self._train = np.flatnonzero(part != 0)
-        self.sampled = len(self._train) > SEARCH_ROWS
-        searched = self._train
-        if self.sampled:
-            kept = np.random.default_rng(seed).permutation(len(searched))[:SEARCH_ROWS]
-            searched = searched[np.sort(kept)]
-        self._searched = searched
-        self.test_frame = self._frame[self._test]
-        self.test_y = self._y[self._test]
-
-    def counts(self) -> dict[str, int]:
-        """Rows by use."""
-        return {
-            "train": len(self._train),
-            "searched": len(self._searched),
-            "test": len(self._test),
-            "rejected": self._rejected,
-            "left": int(self._y.sum()),
-        }
-
-    def search_folds(self) -> tuple[Search, FeatureProgram, str]:
-        """The folds to search on, with the record features where they help."""
-        program, note = self._choose_features()
-        y, groups = self._of(self._searched)
-        parts = FOLDS if len(y) <= FIVE_FOLD_ROWS else FEWER_FOLDS
-
-        def split(seed: int) -> tuple[list[Fold], NDArray[np.int64]]:
-            self._progress.start("preparing folds", None)
-            part = assign(y, parts, seed=seed, groups=groups)
-            return self._folds(program, self._searched, part), part
-
-        folds, part = split(self._seed + 1)
-        fresh = (lambda: split(self._seed + 2)) if len(y) <= JUDGED_TWICE_ROWS else None
-        return Search(folds, y, part, self._seed, self._clock, self._progress, fresh), program, note
-
-    def _of(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.int8], NDArray[np.int64] | None]:
-        """Labels and, where customers have no id, groups of ``rows``."""
-        return self._y[rows], None if self._groups is None else self._groups[rows]
-
-    def _choose_features(self) -> tuple[FeatureProgram, str]:
-        """The record features where they help: judged by two quick models, on a sample of a large table."""
-        plain = FeatureProgram(self._contract, record=False)
-        full = FeatureProgram(self._contract)
-        added = len(full.names) - len(plain.names)
-        if not added:
-            return plain, "No column's meaning switches a record feature on."
-        self._progress.start("choosing features", 2)
-        step = max(1, len(self._searched) // FEATURE_ROWS)
-        rows = self._searched[::step]
-        y, groups = self._of(rows)
-        part = assign(y, FOLDS, seed=self._seed + 1, groups=groups)
-        losses = []
-        for program in (plain, full):
-            losses.append(self._quick_loss(self._folds(program, rows, part), y))
-            self._progress.advance(1)
-        size = f"adding them changes the log loss of two quick models by {losses[1] - losses[0]:+.4f}"
-        if losses[1] < losses[0]:
-            return full, f"The {added} record features are used: {size}."
-        return plain, f"The {added} record features are left out of the matrix: {size}."
-
-    def _folds(self, program: FeatureProgram, rows: NDArray[np.int64], part: NDArray[np.int64]) -> list[Fold]:
-        features = program.frame(self._frame[rows])
-        return make_folds(features, self._y[rows], part, program, seed=self._seed)
-
-    def _quick_loss(self, folds: list[Fold], y: NDArray[np.int8]) -> float:
-        """Mean log loss of a curve model and a tree model at their defaults."""
-        quick = [Recipe("logistic_regression", {"C": 0.02}), default_recipe("lightgbm", len(y))]
-        logits = [cross_validate(recipe, folds, seed=self._seed).logit for recipe in quick]
-        return float(np.mean([row_log_loss(y, 1 / (1 + np.exp(-z))).mean() for z in logits]))
-
-    def smote(self, search: Search, names: Sequence[str]) -> list[Candidate]:
-        """The compared SMOTE row, where XGBoost runs, the table is of a size for it and time is left."""
-        if "xgboost" not in names or len(search.y) > SMOTE_ROWS or self._clock.spent("SMOTE comparison"):
-            return []
-        self._progress.start("comparing with SMOTE", None)
-        recipe = default_recipe("xgboost", len(search.y)).with_rounds(200)
-        return [smote_row(recipe, search.folds, seed=self._seed)]
-
-    def build(self, chosen: Candidate, program: FeatureProgram, search: Search) -> tuple[Scorer, Scorer]:
-        """The plan on the training rows (to be measured) and on everyone (to be deployed)."""
-        plan = chosen.plan
-        assert plan is not None  # noqa: S101 - `choose` picks among candidates that can be built
-        self._progress.start("fitting the chosen model", 2)
-        features = program.frame(self._frame)
-        layer = search.layer(plan)
-        rows = self._train
-        common = {"seed": self._seed}
-        measured = build(
-            plan, chosen.calibrator, program, features[rows], self._y[rows], layer=layer, **common
-        )
-        self._progress.advance(1)
-        everyone = np.concatenate([rows, self._test])
-        if plan.second:
-            X = measured.encoder.transform(features[self._test])
-            unseen = np.column_stack([m.estimator.logit(X) for m in measured.ensemble.first])
-            layer = np.vstack([layer, unseen])
-        deployed = build(
-            plan, chosen.calibrator, program, features[everyone], self._y[everyone], layer=layer, **common
-        )
-        self._progress.advance(1)
-        return measured, deployed
-
-
 def _threshold(contract: Contract, chosen: Candidate) -> tuple[float, str]:
     """From the economics; raised where the capacity allows fewer contacts than would pay."""
     economics = contract.economics
@@ -328,57 +193,6 @@ def _threshold(contract: Contract, chosen: Candidate) -> tuple[float, str]:
                 f"from {reachable:.3f}."
             )
     return pays, "Acting on a customer pays from this probability on, by the contract's economics."
-
-
-def _leaderboard(
-    candidates: Sequence[Candidate],
-    *,
-    chosen: Candidate,
-    within: dict[str, bool],
-    y: NDArray[np.int8],
-    threshold: float,
-    economics: Economics,
-) -> pl.DataFrame:
-    """Figures of every candidate out of fold, best log loss first, the base rate last."""
-    rate = np.full(len(y), y.mean())
-    rows = []
-    for candidate in candidates:
-        figures = evaluate_predictions(y, candidate.probability, threshold=threshold, economics=economics)
-        rows.append(
-            {
-                "model": candidate.name,
-                "chosen": candidate is chosen,
-                **{name: figures[name] for name in _SHOWN},
-                "fit_seconds": candidate.fit_seconds,
-                "score_us_per_row": candidate.score_seconds / len(y) * 1e6,
-                "within_noise": within.get(candidate.name, False),
-                "note": candidate.note,
-            }
-        )
-    figures = evaluate_predictions(y, rate, threshold=threshold, economics=economics)
-    shown = {name: figures[name] for name in _SHOWN}
-    nothing = {"fit_seconds": 0.0, "score_us_per_row": 0.0, "within_noise": False}
-    board = pl.DataFrame(rows).sort("log_loss", maintain_order=True)
-    naive = {"model": "base rate", "chosen": False, **shown, **nothing, "note": "the same share for everyone"}
-    return pl.concat([board, pl.DataFrame([naive]).match_to_schema(board.schema)])
-
-
-_SHOWN = ("log_loss", "roc_auc", "pr_auc", "brier", "calibration_error", "profit_per_customer")
-
-
-def _why(chosen: Candidate, candidates: Sequence[Candidate], y: NDArray[np.int8]) -> str:
-    """The selection rule's reasoning."""
-    losses = {c.name: float(row_log_loss(y, c.probability).mean()) for c in candidates}
-    best = min(losses, key=losses.__getitem__)
-    words = chosen.name.replace("_", " ")
-    if chosen.name == best:
-        simpler = [c.name for c in candidates if NAMES.index(c.name) < NAMES.index(best)]
-        tail = " and every simpler model is worse by more than noise" if simpler else ""
-        return f"{words} has the lowest log loss ({losses[best]:.4f}){tail}."
-    return (
-        f"{best.replace('_', ' ')} has the lowest log loss ({losses[best]:.4f}); {words} "
-        f"({losses[chosen.name]:.4f}) is the simplest within one standard error of the difference."
-    )
 
 
 def _facts(contract: Contract, found: Conformed, chosen: Candidate) -> dict[str, Any]:
