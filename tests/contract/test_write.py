@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from holdfast.contract import Churn, Column, Contract, Economics, Kind, toml
 from holdfast.contract.infer import Inferred, infer_contract
 from holdfast.contract.load import load_contract
+from holdfast.contract.parse import key_of
 from holdfast.contract.write import render, write_contract
 from holdfast.errors import UsageError
 
@@ -52,10 +53,12 @@ def contracts(draw):
     columns["spend"] = Column(kind=Kind.NUMBER)
     label = draw(TEXT.filter(lambda name: name not in columns))
     features = draw(st.dictionaries(TEXT.filter(lambda n: n not in columns and n != label), TEXT, max_size=3))
+    positive = draw(TEXT)
+    other = TEXT.filter(lambda value: key_of(value) != key_of(positive))
     return Contract(
         name=draw(st.from_regex(r"\A[A-Za-z0-9][A-Za-z0-9 ._-]{0,20}\Z")),
         data=draw(st.none() | TEXT),
-        churn=Churn(label=label, positive=draw(TEXT), negative=draw(st.none() | TEXT)),
+        churn=Churn(label=label, positive=positive, negative=draw(st.none() | other)),
         economics=Economics(
             customer_value=draw(ABOVE), contact_cost=draw(ABOVE), offer_cost=draw(ABOVE), success_rate=0.3,
             capacity=draw(st.none() | st.floats(0.01, 1)),

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from holdfast.contract.meanings import Meaning
 from holdfast.contract.places import key_lines, line_of
-from holdfast.contract.types import Churn, Column, Contract, Economics, Kind
+from holdfast.contract.types import Churn, Column, Contract, Economics, Kind, Misfit
 from holdfast.errors import ContractError, nearest
 
 if TYPE_CHECKING:
@@ -110,10 +110,11 @@ class _Problem:
     """One complaint of the checker, in the user's terms."""
 
     def __init__(self, details: ErrorDetails, lines: dict[tuple[str, ...], int]) -> None:
-        path = [str(part) for part in details["loc"] if part != "[key]"]
-        self.path = tuple(path)
-        # A complaint about how keys go together is raised at the table; it names the keys itself.
-        self.line = line_of(self.path, lines) if path else None
+        misfit = details.get("ctx", {}).get("error")
+        at = misfit.at if isinstance(misfit, Misfit) else ()
+        self.path = (*(str(part) for part in details["loc"] if part != "[key]"), *at)
+        # A complaint about the keys of one column is raised at its table; it names the keys itself.
+        self.line = line_of(self.path, lines)
         self.key = _key(self.path)
         self.text, self.hint = _explain(details, self.path)
 

@@ -49,6 +49,18 @@ StrictNumber = Annotated[float, Field(strict=True)]
 """Whole or not, but never text that looks like a number."""
 
 
+class Misfit(ValueError):  # noqa: N818 - Pydantic turns it into its own error
+    """Two keys that do not go together.
+
+    Attributes:
+        at: the key, within what is being checked, that has to change.
+    """
+
+    def __init__(self, message: str, *at: str) -> None:
+        super().__init__(message)
+        self.at = at
+
+
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -106,6 +118,18 @@ class Churn(_Frozen):
     negative: str | None = None
     """The value that means *stayed*. Without it every other value that is not missing counts as stayed."""
 
+    @model_validator(mode="after")
+    def _coherent(self) -> Self:
+        from holdfast.contract.parse import key_of  # noqa: PLC0415 - parse needs this module's types
+
+        if self.negative is not None and key_of(self.negative) == key_of(self.positive):
+            raise Misfit(
+                f'"{self.negative}" is read the same as positive ("{self.positive}"), '
+                "but one means left and the other stayed",
+                "negative",
+            )
+        return self
+
 
 Positive = Annotated[float, Field(gt=0, strict=True)]
 NonNegative = Annotated[float, Field(ge=0, strict=True)]
@@ -146,21 +170,27 @@ class Contract(_Frozen):
     @model_validator(mode="after")
     def _coherent(self) -> Self:
         if len(self.columns) > MAX_COLUMNS:
-            raise ValueError(f"{len(self.columns):,} columns; at most {MAX_COLUMNS:,} are allowed")
-        if self.churn.label in self.columns:
-            raise ValueError(f'the label "{self.churn.label}" is also listed under [columns]')
+            raise Misfit(f"{len(self.columns):,} columns; at most {MAX_COLUMNS:,} are allowed", "columns")
+        label = self.churn.label
+        if label in self.columns:
+            raise Misfit(f'the label "{label}" is also listed under [columns]', "columns", label)
         ids = [name for name, column in self.columns.items() if column.kind is Kind.ID and not column.exclude]
         if len(ids) > 1:
-            raise ValueError(f'two id columns, "{ids[0]}" and "{ids[1]}"; give all but one an exclude')
-        meanings = Counter(c.meaning for c in self.columns.values() if c.meaning and not c.exclude)
-        twice = [m for m, count in meanings.items() if count > 1 and m not in REPEATABLE]
-        if twice:
-            raise ValueError(f'meaning "{twice[0]}" is given to more than one column')
+            two = f'two id columns, "{ids[0]}" and "{ids[1]}"; give all but one an exclude'
+            raise Misfit(two, "columns", ids[1])
+        given = set[Meaning]()
+        for name, column in self.columns.items():
+            if column.meaning is None or column.exclude or column.meaning in REPEATABLE:
+                continue
+            if column.meaning in given:
+                twice = f'meaning "{column.meaning}" is given to more than one column'
+                raise Misfit(twice, "columns", name, "meaning")
+            given.add(column.meaning)
         clash = [name for name in self.features if name in self.columns or name == self.churn.label]
         if clash:
-            raise ValueError(f'feature "{clash[0]}" has the name of a column')
+            raise Misfit(f'feature "{clash[0]}" has the name of a column', "features", clash[0])
         if not self.inputs:
-            raise ValueError("no column is left to learn from; every one is excluded, text or an id")
+            raise Misfit("no column is left to learn from; every one is excluded, text or an id", "columns")
         return self
 
     @property
