@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 import time
 from contextlib import contextmanager
+from types import SimpleNamespace
 
 import polars as pl
 import pytest
+
+from holdfast.api.live import Live
+from holdfast.errors import HoldfastError
+from holdfast.registry import Registry
 
 WITHIN = 1.0
 """Seconds in which a promotion must show."""
@@ -150,7 +156,7 @@ def test_a_champion_that_cannot_be_loaded_leaves_the_old_one_answering(client, s
         wait(lambda: client.get("/readyz").json()["status"] == "degraded")
         ready = client.get("/readyz")
         assert ready.status_code == 200
-        assert "v2 could not be loaded; v1 goes on" in ready.json()["reason"]
+        assert ready.json()["reason"] == "v2 could not be loaded; v1 goes on. A file was changed."
         assert str(shop.home) not in ready.text
         assert client.get("/health").json()["status"] == "degraded"
         assert version_of(client, good) == "v1"
@@ -174,18 +180,57 @@ def test_a_champion_that_is_mended_is_taken_up(client, shop, good, monkeypatch):
         wait(
             lambda: (
                 client.get("/readyz").json()
-                == {"status": "ready", "reason": None, "model": {"name": "customers", "version": "v2"}}
+                == {
+                    "status": "ready",
+                    "reason": None,
+                    "hint": None,
+                    "model": {"name": "customers", "version": "v2"},
+                }
             )
         )
 
 
-def test_a_first_champion_that_cannot_be_loaded_is_told(shop, open_client):
+def test_a_first_champion_that_cannot_be_loaded_is_told_with_the_reason(shop, open_client, good):
     shop.broken.add(1)
     shop.add()
     client = open_client(shop)
     refused = client.get("/readyz")
     assert refused.status_code == 503
-    assert "v1 could not be loaded" in refused.json()["detail"]
+    assert refused.json()["detail"] == "v1 could not be loaded; no model answers. A file was changed."
+    for command in ("holdfast models verify", "holdfast models rollback"):
+        assert command in refused.json()["hint"]
+    assert client.post("/predict", json=good).json() == refused.json()
+    health = client.get("/health").json()
+    assert (health["reason"], health["hint"]) == (refused.json()["detail"], refused.json()["hint"])
+
+
+def test_files_that_were_really_changed_are_named_and_where_they_are_is_not(trained, tmp_path, open_client):
+    home = tmp_path / "the home"
+    shutil.copytree(trained.home, home)
+    registry = Registry(home)
+    folder = registry.resolve("champion").path
+    (folder / "model.json").write_text("{}")
+    (folder / "contract.toml").unlink()
+    live = Live(registry)
+    client = open_client(SimpleNamespace(live=lambda: live))
+    for path in ("/readyz", "/health", "/model_info"):
+        body = client.get(path).text
+        assert "contract.toml is missing; model.json was changed" in body
+        assert "holdfast models rollback" in body
+        assert str(tmp_path) not in body
+        assert "the home" not in body
+    registry.close()
+
+
+def test_an_error_that_names_paths_is_told_without_them(shop, open_client, monkeypatch):
+    version = shop.add()
+
+    def fail(_version):
+        raise HoldfastError(f"{version.path}/members/0.json cannot be read: see /etc/secret or C:\\x\\y.")
+
+    monkeypatch.setattr(shop, "load", fail)
+    refused = open_client(shop).get("/readyz")
+    assert refused.json()["detail"].endswith("its folder/members/0.json cannot be read: see … or …")
 
 
 def test_any_failure_of_a_new_model_leaves_the_old_one_answering(client, shop, good, monkeypatch):

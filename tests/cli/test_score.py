@@ -136,6 +136,8 @@ def test_a_damaged_model_is_refused(holdfast, trained, table, tmp_path, harm):
     failed = holdfast("score", table, "--home", "home")
     assert failed.code == 1
     assert "features.json" in failed.err or "more.pkl" in failed.err
+    assert "`holdfast models verify`" in failed.err
+    assert "`holdfast models rollback`" in failed.err
     assert not (tmp_path / "customers.scored.csv").exists()
 
 

@@ -10,7 +10,6 @@ from starlette.responses import Response  # noqa: TC002 - FastAPI reads the anno
 import holdfast
 from holdfast.api import wire
 from holdfast.api.answers import Document, problems
-from holdfast.api.problems import NoModelError, problem
 
 if TYPE_CHECKING:
     from holdfast.api.guard import Traffic
@@ -61,7 +60,7 @@ async def health(request: Request) -> Response:
     return wire.answer(
         {
             "status": status,
-            "reason": live.trouble,
+            **_trouble(live),
             "uptime_seconds": round(traffic.uptime, 1),
             "version": holdfast.__version__,
             "model": _name(live),
@@ -85,13 +84,9 @@ async def readyz(request: Request) -> Response:
     than nobody.
     """
     live = _live(request)
-    if live.current is None:
-        found = NoModelError()
-        if live.trouble is not None:
-            found.message, found.hint = live.trouble, "`holdfast models verify` checks the files."
-        return problem(found)
+    live.serving()
     status = "ready" if live.trouble is None else "degraded"
-    return wire.answer({"status": status, "reason": live.trouble, "model": _name(live)})
+    return wire.answer({"status": status, **_trouble(live), "model": _name(live)})
 
 
 @router.get("/model_info", response_model=Document, responses=problems(503), tags=["model"])
@@ -148,10 +143,12 @@ def _traffic(request: Request) -> Traffic:
 
 
 def _model(request: Request) -> Model:
-    current = _live(request).current
-    if current is None:
-        raise NoModelError
-    return current.model
+    return _live(request).serving().model
+
+
+def _trouble(live: Live) -> dict[str, str | None]:
+    trouble = live.trouble
+    return {"reason": trouble.reason, "hint": trouble.hint} if trouble else {"reason": None, "hint": None}
 
 
 def _name(live: Live) -> dict[str, Any] | None:

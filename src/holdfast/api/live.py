@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import time
 from contextlib import suppress
 from dataclasses import dataclass
@@ -12,9 +13,10 @@ from typing import TYPE_CHECKING
 
 from holdfast.api.intake import Intake
 from holdfast.api.log import event, fault
+from holdfast.api.problems import NoModelError
 from holdfast.errors import HoldfastError
 from holdfast.model import Model
-from holdfast.registry import UnknownVersionError
+from holdfast.registry import USE_ANOTHER, UnknownVersionError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,7 +30,8 @@ RETRY_SECONDS = 5.0
 LIBRARIES = ("xgboost", "lightgbm", "catboost")
 """What a version may need. Importing one takes a second, which nobody should wait for at a promotion."""
 
-UNREADABLE = "The registry cannot be read; see the server's log."
+_PATH = re.compile(r"(?<![\w.])(?:[A-Za-z]:)?[/\\][^\s:;,'\"]+")
+"""What looks like an absolute path; a name such as ``members/0.json`` does not."""
 
 PREPARE_SECONDS = 2.0
 """How often to look for a new challenger."""
@@ -45,6 +48,18 @@ class Serving:
     intake: Intake
 
 
+@dataclass(frozen=True)
+class Trouble:
+    """Why the model that answers is not what the registry says it should be, in words without paths."""
+
+    reason: str
+    hint: str
+
+
+UNREADABLE = Trouble("The registry cannot be read.", "The server's log says why.")
+DETHRONED = Trouble("The registry names no champion any more.", "Name one: `holdfast models promote REF`.")
+
+
 class Live:
     """Holds the `Serving` of the champion. One thread at a time may `refresh` and `prepare`; any may read.
 
@@ -54,18 +69,29 @@ class Live:
 
     Attributes:
         current: the model that answers, if there is one.
-        trouble: why ``current`` is not what the registry says it should be, in words without paths.
+        trouble: why ``current`` is not what the registry says it should be, if it is not.
     """
 
     def __init__(self, registry: Registry, load: Callable[[Version], Model] | None = None) -> None:
         self.current: Serving | None = None
-        self.trouble: str | None = None
+        self.trouble: Trouble | None = None
         self._registry = registry
         self._load = load or load_version
         self._token: int | None = None
         self._retry_at = 0.0
         self._kept: dict[str, Serving] = {}
         self._unfit: set[str] = set()
+
+    def serving(self) -> Serving:
+        """The model that answers.
+
+        Raises:
+            NoModelError: there is none; says why, and what to do.
+        """
+        serving, trouble = self.current, self.trouble
+        if serving is not None:
+            return serving
+        raise NoModelError(trouble.reason, trouble.hint) if trouble else NoModelError
 
     def refresh(self) -> None:
         """Look whether there is another champion, and if so, load it and let it answer. Never raises."""
@@ -80,7 +106,7 @@ class Live:
             version = self._registry.resolve("champion")
         except UnknownVersionError:
             # Without a token this is the normal state before the first training.
-            self.trouble = "The registry names no champion any more." if self.current else None
+            self.trouble = DETHRONED if self.current else None
             self._token, self._retry_at = token, time.monotonic() + RETRY_SECONDS
             return
         except HoldfastError as error:
@@ -115,12 +141,7 @@ class Live:
         try:
             serving = self._kept.get(version.label) or self._open(version)
         except Exception as error:  # noqa: BLE001 - whatever is wrong with a new model, the old one must go on
-            goes_on = f"{self.current.model.version} goes on" if self.current else "no model answers"
-            self._failed(
-                f"{version.label} could not be loaded; {goes_on}. See the server's log.",
-                error,
-                pause=RETRY_SECONDS,
-            )
+            self._failed(_not_loaded(version, self.current, error), error, pause=RETRY_SECONDS)
             return
         before, self.current, self.trouble = self.current, serving, None
         for used in (before, serving):
@@ -140,13 +161,30 @@ class Live:
         model.answer(model.conform(intake.take([intake.example]).table))
         return Serving(model, intake)
 
-    def _failed(self, trouble: str, error: Exception, *, pause: float) -> None:
+    def _failed(self, trouble: Trouble, error: Exception, *, pause: float) -> None:
         new = trouble != self.trouble
         self.trouble, self._retry_at = trouble, time.monotonic() + pause
         if isinstance(error, HoldfastError) and new:
             event("trouble", level=logging.ERROR, code=error.code, reason=error.message, where=error.where)
         elif new:
             fault(error)
+
+
+def _not_loaded(version: Version, current: Serving | None, error: Exception) -> Trouble:
+    goes_on = f"{current.model.version} goes on" if current else "no model answers"
+    said = f"{version.label} could not be loaded; {goes_on}."
+    if not isinstance(error, HoldfastError):  # its words are not made for people, and may hold data
+        return Trouble(f"{said} The server's log says why.", USE_ANOTHER)
+    return Trouble(f"{said} {_without_paths(error.message, version.path)}", USE_ANOTHER)
+
+
+def _without_paths(words: str, folder: Path) -> str:
+    """An error's words as anybody may read them: where the files are is nobody's business.
+
+    >>> _without_paths("/srv/my models/1/a.json: no b/c.json, see /etc/x.", Path("/srv/my models/1"))
+    'its folder/a.json: no b/c.json, see …'
+    """
+    return _PATH.sub("…", words.replace(str(folder), "its folder"))
 
 
 def import_libraries() -> None:

@@ -12,13 +12,13 @@ from starlette.responses import Response  # noqa: TC002 - FastAPI reads the anno
 from holdfast.api import wire
 from holdfast.api.answers import Answer, BatchAnswer, Explanation, problems
 from holdfast.api.fields import json_type
-from holdfast.api.problems import BatchError, MediaTypeError, NoModelError, NotJsonError, RecordError
+from holdfast.api.problems import BatchError, MediaTypeError, NotJsonError, RecordError
 from holdfast.api.scoring import Outcome, explain, score
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from holdfast.api.live import Serving
+    from holdfast.api.live import Live, Serving
 
 T = TypeVar("T")
 
@@ -85,10 +85,8 @@ async def _asked(request: Request) -> tuple[Serving, bytes]:
     if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
         raise MediaTypeError("Compressed bodies are not read.", hint="Send the JSON as it is.")
     body = await request.body()
-    serving: Serving | None = request.app.state.live.current
-    if serving is None:
-        raise NoModelError
-    return serving, body
+    live: Live = request.app.state.live
+    return live.serving(), body
 
 
 async def _work(request: Request, work: Callable[[], T]) -> T:

@@ -31,7 +31,7 @@ PROBLEMS: dict[str, tuple[int, str]] = {
     "batch": (422, "The batch cannot be scored"),
     "query": (422, "A query parameter is wrong"),
     "internal": (500, "The server failed"),
-    "no_model": (503, "There is no model yet"),
+    "no_model": (503, "No model is in charge"),
     "store": (503, "The database cannot be used"),
 }
 """Status and title of each code. Codes are stable; clients may rely on them."""
@@ -92,15 +92,16 @@ class QueryError(ProblemError):
 
 
 class NoModelError(ProblemError):
-    """There is no champion."""
+    """There is no champion, unless another reason is given."""
 
     code = "no_model"
 
-    def __init__(self) -> None:
-        super().__init__(
-            "No model is in charge yet.",
-            hint="Train one with `holdfast train churn.toml`; this server takes it up by itself.",
-        )
+    def __init__(
+        self,
+        reason: str = "No model is in charge yet.",
+        hint: str = "Train one with `holdfast train churn.toml`; this server takes it up by itself.",
+    ) -> None:
+        super().__init__(reason, hint=hint)
 
 
 class InternalError(ProblemError):

@@ -56,7 +56,9 @@ def _announced(live: Live, url: str) -> tuple[dict[str, Any], str]:
     current = live.current
     document: dict[str, Any] = {"url": url, "docs": f"{url}/docs", "model": None, "example": None}
     if current is None:
-        found = live.trouble or "There is no model yet; train one with `holdfast train churn.toml`."
+        trouble = live.trouble
+        found = "There is no model yet; train one with `holdfast train churn.toml`."
+        found = f"{trouble.reason}\n{trouble.hint}" if trouble else found
         words = f"{found}\nThe server waits for it at {url} and takes it up by itself. Ctrl-C stops it."
         return document, words
     body = shlex.quote(json.dumps(current.intake.example, ensure_ascii=False))

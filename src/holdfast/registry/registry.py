@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from holdfast.errors import HoldfastError
 from holdfast.registry import files
 from holdfast.registry.export import pack
-from holdfast.registry.version import RegistryError, UnknownVersionError, Version, pick
+from holdfast.registry.version import USE_ANOTHER, RegistryError, UnknownVersionError, Version, pick
 from holdfast.store import database_file, open_store, reading, writing
 from holdfast.store.tables import CHALLENGER, CHAMPION, deployments, events, versions
 
@@ -236,7 +236,11 @@ class Registry:
                 where=str(version.path / MANIFEST),
                 hint=_RESTORE,
             )
-        self._verify(version.path)
+        try:
+            self._verify(version.path)
+        except HoldfastError as error:
+            error.hint = f"{error.hint} {USE_ANOTHER}" if error.hint else USE_ANOTHER
+            raise
 
     def _take_back(self, target: Path, staged: Path) -> None:
         """Undo the move of a registration that failed, unless its row was committed after all.
@@ -250,7 +254,7 @@ class Registry:
                 target.rename(staged)
 
 
-_RESTORE = "Restore it from a copy, or use another version."
+_RESTORE = f"Restore it from a copy. {USE_ANOTHER}"
 _SLOTS = sa.select(deployments.c.slot, deployments.c.version)
 _TOKEN = sa.select(deployments.c.event).where(deployments.c.slot == CHAMPION)
 

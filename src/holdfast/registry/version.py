@@ -15,6 +15,12 @@ if TYPE_CHECKING:
 
 Status = Literal["champion", "challenger", "retired"]
 
+USE_ANOTHER = (
+    "`holdfast models verify` tells which versions are sound, "
+    "`holdfast models rollback` goes back to the champion before."
+)
+"""What to do when a version's files are damaged."""
+
 TRAIN_FIRST = "Train a model first: holdfast train churn.toml"
 
 
