@@ -6,6 +6,7 @@ import pytest
 
 from holdfast.features import Encoder, FeatureProgram
 from holdfast.features.custom import FeatureError, check_features
+from holdfast.features.sql import EVERYDAY
 
 COLUMNS = {
     "Monthly Charges": {"kind": "number"},
@@ -56,7 +57,11 @@ def test_a_good_expression_is_computed(check, sql, first):
         ("", "does not parse", "one SQL expression"),
         ("SELECT months", "does not parse", "one SQL expression"),
         ("months; DROP TABLE customers", "does not parse", "one SQL expression"),
-        ("FOO(months)", "unsupported function", "one SQL expression"),
+        ("FOO(months)", 'There is no function "foo"', "docs.pola.rs"),
+        ("ABSS(months)", 'There is no function "abss"', 'Did you mean "ABS"'),
+        ("UPPER(city, city)", "The function UPPER takes another number of values", "docs.pola.rs"),
+        ("SUBSTR(city)", "The function SUBSTR takes 2-3 arguments, not 1.", "docs.pola.rs"),
+        ("months::wide", "There is no type wide to cast to", "CAST(column AS DOUBLE)"),
         ("mnths + 1", 'uses "mnths", which is not an input column', 'Did you mean "months"'),
         ("\"Churn Reason\" || 'x'", "It is excluded: leak: known only afterwards", ""),
         ("SUM(months)", "more rows than its own", "only this customer's columns"),
@@ -65,7 +70,22 @@ def test_a_good_expression_is_computed(check, sql, first):
         ("LAG(months) OVER (ORDER BY months)", "more rows than its own", "only this customer's"),
         ("1 + 1", "uses no column", ""),
         ("COUNT(*)", "uses no column", ""),
-        ("UPPER(plan)", "fails on the data", "CAST(column AS VARCHAR)"),
+        (
+            "UPPER(plan)",
+            'UPPER takes text, but "plan" is a category: UPPER(plan).',
+            "CAST(column AS VARCHAR)",
+        ),
+        (
+            "ROUND(ABS(city), 1)",
+            'ABS cannot be computed where "city" is a category',
+            "CAST(column AS DOUBLE)",
+        ),
+        (
+            'months * 2 + LENGTH("Monthly Charges")',
+            'LENGTH takes text, but "Monthly Charges" is a number: LENGTH("Monthly Charges").',
+            "docs.pola.rs",
+        ),
+        ("(months > 2) AND (city > 3)", 'where "months" is a whole number and "city" is a category', "CAST"),
         ("months::date", "gives Date, which a model cannot use", "Cast it"),
     ],
 )
@@ -77,6 +97,17 @@ def test_a_bad_expression_is_named_with_its_reason(check, sql, reason, hint):
     assert error.where == f"[features], mine = {sql!r}"
     assert hint in (error.hint or "")
     assert error.exit_code == 3
+
+
+def test_the_functions_that_are_offered_are_there(check):
+    arguments = dict.fromkeys(EVERYDAY, "months") | dict.fromkeys(
+        ["GREATEST", "LEAST", "MOD", "POW"], "months, 2"
+    )
+    arguments |= dict.fromkeys(["LENGTH", "LOWER", "UPPER"], "CAST(plan AS VARCHAR)") | {
+        "IF": "months > 2, 1, 0"
+    }
+    for name, given in arguments.items():
+        assert check(f"{name}({given})").len() == 100
 
 
 def test_an_aggregate_is_found_where_the_first_rows_are_all_alike(check):

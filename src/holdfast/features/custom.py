@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from holdfast.errors import ContractError, nearest
+from holdfast.features.sql import not_computed, not_understood
 
 if TYPE_CHECKING:
     from holdfast.contract import Contract
@@ -37,11 +38,8 @@ def custom_expression(name: str, sql: str, contract: Contract) -> pl.Expr:
         expr = pl.sql_expr(sql)
         roots = expr.meta.root_names()
     except (pl.exceptions.PolarsError, TypeError, ValueError) as error:
-        raise FeatureError(
-            f"The expression does not parse: {_first_line(error)}",
-            where=where,
-            hint="Write one SQL expression over the columns; a name with blanks goes in double quotes.",
-        ) from error
+        message, hint = not_understood(error)
+        raise FeatureError(message, where=where, hint=hint) from error
     if not roots:
         raise FeatureError("The expression uses no column, so it says the same of everyone.", where=where)
     unknown = [root for root in roots if root not in contract.inputs]
@@ -68,11 +66,8 @@ def check_features(contract: Contract, frame: pl.DataFrame) -> None:
         try:
             values = frame.select(expr).to_series()
         except pl.exceptions.PolarsError as error:
-            raise FeatureError(
-                f"The expression fails on the data: {_first_line(error)}",
-                where=where,
-                hint="A category is text only after CAST(column AS VARCHAR).",
-            ) from error
+            message, hint = not_computed(sql, contract, frame, error)
+            raise FeatureError(message, where=where, hint=hint) from error
         _insist_row_by_row(expr, frame, values, where)
         usable = (
             values.dtype.is_numeric()
@@ -102,7 +97,3 @@ def _insist_row_by_row(expr: pl.Expr, frame: pl.DataFrame, values: pl.Series, wh
             where=where,
             hint="Use only this customer's columns; history features come from event tables.",
         )
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
