@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from holdfast.cli.inputs import ContractFile, DataFile, training_data
 from holdfast.cli.session import Session, command
 from holdfast.errors import DataError
 
@@ -25,16 +26,9 @@ MOST_WARNINGS = 8
 @command("holdfast check churn.toml", "holdfast check churn.toml --data july.csv --strict", panel="Prepare")
 def check(
     session: Session,
-    contract: Annotated[Path, typer.Argument(metavar="CONTRACT", help="The contract, churn.toml.")] = Path(
-        "churn.toml"
-    ),
+    contract: ContractFile = Path("churn.toml"),
     *,
-    data: Annotated[
-        Path | None,
-        typer.Option(
-            "--data", metavar="FILE", help="The table; the one that the contract names, unless given."
-        ),
-    ] = None,
+    data: DataFile = None,
     out: Annotated[
         Path | None,
         typer.Option("--out", metavar="DIR", help="Folder for the report; one below the home, unless given."),
@@ -47,7 +41,6 @@ def check(
     with its row and reason). Exit code 3 if a model cannot be trained on the table; rejected rows and, unless
     --strict is given, failed gates are only warned of.
     """
-    from holdfast.cli.inputs import training_data  # noqa: PLC0415 - help must not wait for it
     from holdfast.cli.outputs import write_files  # noqa: PLC0415 - help must not wait for it
     from holdfast.contract.load import load_contract  # noqa: PLC0415 - help must not wait for it
     from holdfast.features.custom import check_features  # noqa: PLC0415 - help must not wait for it

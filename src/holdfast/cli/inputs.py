@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from holdfast.errors import UsageError
 
 if TYPE_CHECKING:
     from holdfast.contract import Contract
+
+ContractFile = Annotated[Path, typer.Argument(metavar="CONTRACT", help="The contract, churn.toml.")]
+DataFile = Annotated[
+    Path | None,
+    typer.Option("--data", metavar="FILE", help="The table; the one that the contract names, unless given."),
+]
 
 
 def training_data(contract: Contract, contract_file: Path, given: Path | None) -> Path:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from holdfast.cli.inputs import ContractFile, DataFile, training_data
 from holdfast.cli.session import Session, command
 from holdfast.errors import HoldfastError, UsageError
 
@@ -29,16 +30,9 @@ BASE_RATE = "base rate"
 )
 def train(
     session: Session,
-    contract: Annotated[Path, typer.Argument(metavar="CONTRACT", help="The contract, churn.toml.")] = Path(
-        "churn.toml"
-    ),
+    contract: ContractFile = Path("churn.toml"),
     *,
-    data: Annotated[
-        Path | None,
-        typer.Option(
-            "--data", metavar="FILE", help="The table; the one that the contract names, unless given."
-        ),
-    ] = None,
+    data: DataFile = None,
     budget: Annotated[
         str, typer.Option("--budget", metavar="TIME", help="Time for the search, such as 30s, 5m or 1h.")
     ] = "3m",
@@ -57,7 +51,6 @@ def train(
     challenger until it is promoted. Stopped half-way, nothing is registered.
     """
     from holdfast.cli.durations import parse_duration  # noqa: PLC0415 - help must not wait for it
-    from holdfast.cli.inputs import training_data  # noqa: PLC0415 - help must not wait for it
     from holdfast.contract.load import load_contract  # noqa: PLC0415 - help must not wait for it
     from holdfast.sources import read_table  # noqa: PLC0415 - help must not wait for it
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from holdfast.pages.blocks import Cell
-    from holdfast.quality.findings import ColumnFindings, QualityReport, Segment
+    from holdfast.quality.findings import ColumnFindings, Gate, QualityReport, Segment
 
 MOST_PANELS = 24
 """So many small figures are drawn of one sort; tables still list every column."""
@@ -90,7 +90,15 @@ def _summary(report: QualityReport) -> Section:
             ("Gates passed", f"{passed} of {len(report.gates)}"),
         ]
     )
-    gates = table(
+    named = tuple(f"{gate.name}:" for gate in report.gates)  # the table above says these
+    said = [notice(warning, "warn") for warning in report.warnings if not warning.startswith(named)]
+    good = notice("Nothing stands in the way of learning from this table.", "good")
+    return Section("Summary", figures, gate_table(report.gates), *(said or ([good] if report.passed else [])))
+
+
+def gate_table(gates: Sequence[Gate]) -> Html:
+    """Each gate, whether it is passed, its limit and what was found."""
+    return table(
         ["Gate", "Result", "Limit", "Found"],
         [
             (
@@ -99,13 +107,9 @@ def _summary(report: QualityReport) -> Section:
                 gate.limit,
                 gate.found,
             )
-            for gate in report.gates
+            for gate in gates
         ],
     )
-    named = tuple(f"{gate.name}:" for gate in report.gates)  # the table above says these
-    said = [notice(warning, "warn") for warning in report.warnings if not warning.startswith(named)]
-    good = notice("Nothing stands in the way of learning from this table.", "good")
-    return Section("Summary", figures, gates, *(said or ([good] if report.passed else [])))
 
 
 def _ordered(columns: Sequence[ColumnFindings]) -> list[ColumnFindings]:

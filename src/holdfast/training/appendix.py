@@ -6,8 +6,9 @@ import html
 from typing import TYPE_CHECKING
 
 from holdfast.contract.write import render as render_contract
-from holdfast.pages import Badge, Html, Section, drawing, key_figures, notice, paragraph, table, words
+from holdfast.pages import Html, Section, drawing, key_figures, notice, paragraph, table, words
 from holdfast.quality.plots import strengths
+from holdfast.quality.render import gate_table
 from holdfast.training import phrases
 
 if TYPE_CHECKING:
@@ -55,18 +56,6 @@ def the_data(findings: Findings) -> Section:
             ("Repeated rows", words.count(found.repeated_rows), "equal in all but the id"),
         ]
     )
-    gates = table(
-        ["Gate", "Result", "Limit", "Found"],
-        [
-            (
-                each.name,
-                Badge("pass", "good") if each.passed else Badge("fail", "bad"),
-                each.limit,
-                each.found,
-            )
-            for each in found.gates
-        ],
-    )
     told = [column for column in found.inputs if column.association is not None]
     told.sort(key=lambda column: -(column.association.strength if column.association else 0.0))
     bars: list[Html] = []
@@ -76,7 +65,7 @@ def the_data(findings: Findings) -> Section:
     return Section(
         "The data",
         shown,
-        gates,
+        gate_table(found.gates),
         *(notice(warning, "warn") for warning in found.warnings),
         *bars,
         intro="In short; the command holdfast check writes a whole report on the table.",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -93,9 +93,9 @@ def _naive_bayes(train: Rows, slots: Sequence[Slot]) -> NaiveBayes:
     quadratic = np.where(is_flag, 0.0, quadratic)
     linear = np.where(is_flag, present - absent, linear)
     constant = np.where(is_flag, absent, constant)
-    fitted = NaiveBayes(quadratic, linear, constant, np.zeros(X.shape[1]), float(np.log(rate / (1 - rate))))
-    base = fitted.terms(train.X).mean(axis=0)
-    return NaiveBayes(quadratic, linear, constant, base, fitted.intercept)
+    prior = float(np.log(rate / (1 - rate)))
+    fitted = NaiveBayes(np.zeros(X.shape[1]), prior, quadratic, linear, constant)
+    return replace(fitted, base=fitted.terms(train.X).mean(axis=0))
 
 
 def _forest(recipe: Recipe, train: Rows, seed: int) -> XGBoost:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from holdfast.model.artefact import read_json, write_json
+from holdfast.model.artefact import read_json
+from holdfast.model.estimators.additive import Additive
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class SplineLogistic:
+class SplineLogistic(Additive):
     """log-odds = intercept + sum over columns of a cubic spline.
 
     A column's value x is clipped to its learned caps and scaled to u in [0, 1]; its curve is
@@ -32,8 +33,6 @@ class SplineLogistic:
         knots: in units of u, shape (c, k).
         cubic: shape (c, k).
         square: shape (c,).
-        base: what each column adds on average in training, shape (d,); contributions are measured from it.
-        intercept: log-odds where every column adds nothing.
     """
 
     kind: ClassVar[str] = "spline_logistic"
@@ -45,8 +44,6 @@ class SplineLogistic:
     knots: NDArray[np.float64]
     cubic: NDArray[np.float64]
     square: NDArray[np.float64]
-    base: NDArray[np.float64]
-    intercept: float
 
     def terms(self, X: NDArray[np.float32] | NDArray[np.float64]) -> NDArray[np.float64]:
         """What each column adds, shape (n, d)."""
@@ -61,22 +58,6 @@ class SplineLogistic:
             total += self.cubic[:, k] * (above * above * above)
         terms[:, self.curved] = total
         return np.where(absent, self.missing, terms)
-
-    def logit(self, X: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Log-odds, shape (n,). Summed along each row's own memory, so a row alone has the same bits."""
-        return np.asarray(np.ascontiguousarray(self.terms(X)).sum(axis=1) + self.intercept)
-
-    def contributions(self, X: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Each column's term less its training mean, which for an additive model is its SHAP value."""
-        terms = self.terms(X) - self.base
-        return terms, np.full(len(X), self.intercept + self.base.sum())
-
-    def save(self, folder: Path, stem: str) -> dict[str, Any]:
-        """One JSON file."""
-        content = {f.name: getattr(self, f.name) for f in fields(self)}
-        lists = {k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in content.items()}
-        write_json(folder, f"{stem}.json", lists)
-        return {"kind": self.kind, "file": f"{stem}.json"}
 
     @classmethod
     def load(cls, folder: Path, description: dict[str, Any]) -> SplineLogistic:
