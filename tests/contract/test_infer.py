@@ -255,6 +255,17 @@ def test_kinds_from_values(values, kind, extra):
     assert {key: getattr(found, key) for key in extra} == extra
 
 
+@pytest.mark.parametrize("as_text", [False, True])
+@pytest.mark.parametrize(("ones", "kind"), [(40, Kind.INTEGER), (100, Kind.BOOLEAN)])
+def test_rare_ones_may_be_a_count_whose_first_two_is_still_to_come(ones, kind, as_text):
+    # Expected twos of a Poisson count: 40^2 / (2 * 2960) = 0.27; 100^2 / (2 * 2900) = 1.7.
+    values = pl.Series([1] * ones + [0] * (N - ones)).shuffle(seed=1)
+    found = column(values.cast(pl.String) if as_text else values, "boats")
+    assert found.kind is kind
+    if kind is Kind.INTEGER:
+        assert (found.min, found.max) == (0, 10)
+
+
 def test_one_column_with_a_decimal_comma_decides_for_those_that_leave_it_open():
     comma, open_ = ["1,5", "2,25", "0,75"] * (N // 3), ["1,234", "2,345", "3,456"] * (N // 3)
     alone = infer({"b": open_}).contract.columns["b"]

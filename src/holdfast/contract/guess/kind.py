@@ -24,6 +24,9 @@ MOST_UNREADABLE_MANY = 0.05
 LARGEST_AMOUNT = 2**53
 """Whole numbers from here on are names: no amount is so large, and floats no longer tell them apart."""
 
+FEWEST_TWOS = 1.0
+"""Where a Poisson count would be expected to show fewer twos than this, that none is there says little."""
+
 PADDED = 0.005
 """Codes if more than this share of the values begins with a zero; one stray 07 makes no code."""
 
@@ -96,11 +99,21 @@ def _booleans(profile: Profile, _: Hints) -> KindGuess | None:
     no = keyed.filter(pl.col("key").is_in(sorted(parse.FALSE_WORDS))).sort("count", descending=True)
     if not yes.height or not no.height or yes.height + no.height < values.height:
         return None
-    if is_nominal(profile.words) and set(keyed["key"]) <= {"0", "1"}:
+    digits = set(keyed["key"]) <= {"0", "1"}
+    if digits and (is_nominal(profile.words) or _may_be_count(_rows(yes), _rows(no))):
         return None
     column = Column(kind=Kind.BOOLEAN, true=yes["level"][0], false=no["level"][0])
     share = _rows(yes) / _rows(values)
     return KindGuess(column, f"{column.true} or {column.false}; {share:.0%} {column.true}")
+
+
+def _may_be_count(ones: int, zeros: int) -> bool:
+    """Whether 0 and 1 may be a count (of boats, of complaints) so rare that its first 2 is still to come.
+
+    A Poisson count with P(1)/P(0) = r has P(2) = P(0) r^2 / 2. A yes/no that is taken for a number loses
+    nothing; a count that is taken for a yes/no would reject the customer with two.
+    """
+    return ones * ones / (2 * zeros) < FEWEST_TWOS
 
 
 def _text_numbers(profile: Profile, hints: Hints) -> KindGuess | None:
@@ -166,9 +179,10 @@ def _of_numbers(profile: Profile) -> KindGuess:
         raw = raw.drop_nans()
     distinct = set(raw.unique().head(3).to_list()) if profile.distinct <= 2 else set()  # noqa: PLR2004 - yes and no
     nominal = is_nominal(profile.words)
-    if distinct == {0, 1} and not nominal:
+    ones = int((raw == 1).sum())
+    if distinct == {0, 1} and not nominal and not _may_be_count(ones, raw.len() - ones):
         column = Column(kind=Kind.BOOLEAN, true="1", false="0")
-        return KindGuess(column, f"1 or 0; {(raw == 1).sum() / len(raw):.0%} 1")
+        return KindGuess(column, f"1 or 0; {ones / len(raw):.0%} 1")
     numbers = raw.cast(pl.Float64)
     whole = bool((numbers == numbers.round()).all()) and bool(numbers.is_finite().all())
     if whole and nominal:
