@@ -138,7 +138,7 @@ def test_ids_and_labels_read_quickly_are_read_carefully(cells: list[str | None])
     for churn in (
         Churn(label="x", positive="Yes", negative="No"),
         Churn(label="x", positive="1"),
-        Churn(label="x", positive="Basic", negative="basic"),
+        Churn(label="x", positive="Basic", negative="basic plus"),
     ):
         check_both_ways_agree(label_reader(churn, raw.dtype), raw)
     check_both_ways_agree(text_reader(raw.dtype, Kind.ID, missing_reason="missing"), raw)
