@@ -64,6 +64,7 @@ def assert_sound(registry, register):
         registry.verify(version.label)
     assert [version.status for version in versions].count("champion") == min(len(versions), 1)
     assert register().number == len(versions) + 1
+    assert list((registry.home / "staging").iterdir()) == []
     folders = sorted(int(path.name) for path in (registry.home / "artefacts" / "customers").iterdir())
     assert folders == list(range(1, len(versions) + 2))
     return len(versions)

@@ -232,3 +232,16 @@ def test_a_truncated_archive_leaves_nothing(model, customers, tmp_path):
 def test_the_number_of_reasons_is_bounded(model, customers, tmp_path, reasons):
     with pytest.raises(UsageError):
         score_file(model, written(customers(5), tmp_path / "t.csv"), reasons=reasons)
+
+
+def test_both_files_are_on_the_disk_before_they_get_their_names(model, tmp_path, monkeypatch):
+    table, out = tmp_path / "t.csv", tmp_path / "o.csv"
+    table.write_text("id,age,plan\na,30,gold\nb,300,tin\n")
+    synced = []
+    monkeypatch.setattr(
+        "holdfast.scoring.output.sync",
+        lambda path: synced.append((path.name, path.stat().st_size, out.exists())),
+    )
+    done = score_file(model, table, out)
+    sizes = [path.stat().st_size for path in (out, done.rejects)]
+    assert synced == [("answers", sizes[0], False), ("rejects", sizes[1], False)]

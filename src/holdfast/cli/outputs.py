@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from holdfast.disk import scratch
 from holdfast.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
 
 def write_files(folder: Path, contents: Mapping[str, str]) -> dict[str, Path]:
@@ -20,12 +20,11 @@ def write_files(folder: Path, contents: Mapping[str, str]) -> dict[str, Path]:
     """
     targets = {name: folder / name for name in contents}
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".writing-", dir=folder) as work:
+        with scratch(folder, ".writing-") as work:
             for name, text in contents.items():
-                (Path(work) / name).write_text(text, encoding="utf-8", newline="")
+                (work / name).write_text(text, encoding="utf-8", newline="")
             for name, target in targets.items():
-                (Path(work) / name).replace(target)
+                (work / name).replace(target)
     except OSError as error:
         raise UsageError(
             f"Cannot write to the folder: {error.strerror or error}.",

@@ -5,13 +5,16 @@ from __future__ import annotations
 import gzip
 import shutil
 import tarfile
-import tempfile
 import zipfile
-from pathlib import Path
+from typing import TYPE_CHECKING
 
+from holdfast.disk import scratch
 from holdfast.errors import UsageError
 from holdfast.registry.files import contents
 from holdfast.registry.version import RegistryError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 EPOCH = (1980, 1, 1, 0, 0, 0)
 """The earliest time that a zip can hold; archives carry no real times, so that equal means equal."""
@@ -37,9 +40,8 @@ def pack(folder: Path, destination: Path, *, root: str) -> None:
         )
     name = destination.name.casefold()
     try:
-        destination.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".export-", dir=destination.parent) as work:
-            made = Path(work) / root
+        with scratch(destination.parent, ".export-") as work:
+            made = work / root
             if name.endswith((".tar.gz", ".tgz")):
                 _tar(folder, made, root)
             elif name.endswith(".zip"):

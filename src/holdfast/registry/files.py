@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import os
 import shutil
-import time
 from typing import TYPE_CHECKING
 
+from holdfast.disk import sync
 from holdfast.registry.version import RegistryError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-ABANDONED_SECONDS = 86_400.0
-"""A staging folder that nobody wrote to for a day belongs to a training that was killed."""
 
 
 def digest(path: Path) -> str:
@@ -41,7 +37,7 @@ def contents(folder: Path) -> Iterator[Path]:
 def settle(folder: Path) -> None:
     """Make sure that ``folder`` is on the disk, not only on its way there."""
     for path in (*contents(folder), folder):
-        _sync(path)
+        sync(path)
 
 
 def move(source: Path, target: Path) -> None:
@@ -58,7 +54,7 @@ def move(source: Path, target: Path) -> None:
         settle(beside)
         beside.rename(target)
         shutil.rmtree(source, ignore_errors=True)
-    _sync(target.parent)
+    sync(target.parent)
 
 
 def sweep_orphans(artefacts: Path, next_number: int) -> None:
@@ -70,24 +66,3 @@ def sweep_orphans(artefacts: Path, next_number: int) -> None:
         name = folder.name.removeprefix(".").removesuffix(".copy")
         if name.isdecimal() and int(name) >= next_number:
             shutil.rmtree(folder, ignore_errors=True)
-
-
-def sweep_staging(staging: Path) -> None:
-    """Remove what killed trainings left behind, once it is `ABANDONED_SECONDS` old."""
-    for folder in staging.glob("*"):
-        try:
-            newest = max(path.lstat().st_mtime for path in (folder, *folder.rglob("*")))
-        except OSError:  # its owner is tidying up at this moment
-            continue
-        if time.time() - newest > ABANDONED_SECONDS:
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-def _sync(path: Path) -> None:
-    if os.name == "nt" and path.is_dir():  # Windows cannot open folders
-        return
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import shutil
-import tempfile
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
+from holdfast.disk import scratch
 from holdfast.errors import HoldfastError
 from holdfast.registry import files
 from holdfast.registry.export import pack
@@ -51,20 +50,17 @@ class Registry:
     def staging(self) -> Iterator[Path]:
         """A new empty folder to write an artefact in, on the registry's own disk.
 
-        What is in it at the end is removed, unless `register` has taken the folder.
+        What is in it at the end is removed, unless `register` has taken the folder. What killed
+        trainings left goes first.
         """
-        place = self.home / "staging"
-        try:
-            place.mkdir(parents=True, exist_ok=True)
-            folder = Path(tempfile.mkdtemp(dir=place))
-        except OSError as error:
-            raise RegistryError(
-                f"Cannot write to the home folder: {error.strerror or error}.", where=str(self.home)
-            ) from error
-        try:
+        with ExitStack() as stack:
+            try:
+                folder = stack.enter_context(scratch(self.home / "staging", ""))
+            except OSError as error:
+                raise RegistryError(
+                    f"Cannot write to the home folder: {error.strerror or error}.", where=str(self.home)
+                ) from error
             yield folder
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
 
     def register(
         self,
@@ -107,7 +103,6 @@ class Registry:
         if not name or Path(name).name != name or name.startswith("."):
             raise RegistryError(f'"{name}" cannot be the name of a folder.')
         engine = self._open()
-        files.sweep_staging(self.home / "staging")
         target: Path | None = None
         try:
             files.settle(staged)

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import gzip
-import tempfile
 from contextlib import ExitStack, contextmanager, suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol, cast
 
 import polars as pl
 import pyarrow as pa
 from pyarrow import parquet
 
+from holdfast.disk import scratch, sync
 from holdfast.errors import HoldfastError, UsageError
 from holdfast.sources import MALFORMED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from holdfast.scoring.destination import Destination, Layout
 
@@ -68,8 +68,8 @@ def writing(place: Destination, *, reasons: int) -> Iterator[Output]:
     """The files of ``place``, there only once the context ends well.
 
     They are written to a hidden folder beside it and then renamed, the answers last. If the context fails
-    nothing is there but what was there before; if the process is killed the hidden folder stays, too. A file
-    of rejects that an earlier run left is replaced or removed.
+    nothing is there but what was there before; if the process is killed the hidden folder stays, too, until
+    the next run. A file of rejects that an earlier run left is replaced or removed.
 
     Raises:
         UsageError: the folder cannot be written to.
@@ -77,15 +77,13 @@ def writing(place: Destination, *, reasons: int) -> Iterator[Output]:
     """
     with ExitStack() as stack:
         try:
-            place.out.parent.mkdir(parents=True, exist_ok=True)
-            hidden = tempfile.TemporaryDirectory(prefix=".scoring-", dir=place.out.parent)
+            work = stack.enter_context(scratch(place.out.parent, ".scoring-"))
         except OSError as error:
             raise UsageError(
                 f"Cannot write to the folder: {error.strerror or error}.",
                 where=str(place.out.parent),
                 hint="Choose another file with --out.",
             ) from error
-        work = Path(stack.enter_context(hidden))
         try:
             answers = _writer(work / "answers", place.layout, answer_schema(reasons))
             stack.callback(_give_up, answers)
@@ -94,7 +92,9 @@ def writing(place: Destination, *, reasons: int) -> Iterator[Output]:
             yield Output(answers, rejects)
             answers.close()
             rejects.close()
+            sync(work / "answers")  # else a power cut could leave the name without the rows
             if rejects.rows:
+                sync(work / "rejects")
                 (work / "rejects").replace(place.rejects)
             else:
                 place.rejects.unlink(missing_ok=True)

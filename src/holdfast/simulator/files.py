@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from holdfast.disk import scratch
 from holdfast.errors import UsageError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from holdfast.simulator.snapshot import Snapshot
 
 ORACLE_MARK = "holdfast.oracle"
@@ -41,9 +42,8 @@ def write(
             hint="Choose another folder, or allow overwriting (--force).",
         )
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".simulate-", dir=folder) as work:
-            fresh_table, fresh_oracle = Path(work) / table.name, Path(work) / oracle.name
+        with scratch(folder, ".simulate-") as work:
+            fresh_table, fresh_oracle = work / table.name, work / oracle.name
             if suffix == "csv":
                 snapshot.customers.write_csv(fresh_table, null_value=BLANK)
             else:
