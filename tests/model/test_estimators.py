@@ -150,6 +150,13 @@ def test_naive_bayes_of_flags_is_scikit_learns():
     assert ours.logit(X) == pytest.approx(theirs[:, 1] - theirs[:, 0], rel=1e-9)
 
 
+def test_to_naive_bayes_no_number_is_certainty():
+    data = rows(gaps=0.0)
+    ours = fit(RECIPES["naive_bayes"], data, SLOTS).estimator
+    far = np.full((1, 5), 1e9, dtype=np.float32)
+    assert np.abs(ours.terms(far)).max() == pytest.approx(np.log(1_000))
+
+
 def test_to_naive_bayes_a_missing_value_says_nothing():
     data = rows()
     ours = fit(RECIPES["naive_bayes"], data, SLOTS).estimator

@@ -75,6 +75,18 @@ def test_platt_is_finite_and_rising_whatever_it_meets(seed, centre, spread):
     assert found.slope > 0
 
 
+@pytest.mark.parametrize("scale", [1e-4, 1e2, 1e8])
+def test_platt_does_not_mind_the_scale(scale):
+    draw = np.random.default_rng(4)
+    z = draw.normal(size=2_000) * 2
+    z[0] = -300.0  # one customer of whom a model is far too sure
+    y = (draw.random(2_000) < expit(z - 1)).astype(np.int8)
+    expected = fit_platt(z, y)
+    found = fit_platt(z * scale, y)
+    assert found.slope * scale == pytest.approx(expected.slope, rel=1e-4)
+    assert found.shift == pytest.approx(expected.shift, abs=1e-4)
+
+
 def test_isotonic_is_taken_only_where_it_is_better():
     draw = np.random.default_rng(3)
     n = 12_000

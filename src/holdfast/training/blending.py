@@ -24,6 +24,7 @@ ISOTONIC_ROWS = 1_000
 
 _EVEN = 1e-4
 _EDGE = 1e-4
+_FLATTEST = 0.01
 
 
 def blend_weights(Z: NDArray[np.float64], y: NDArray[np.int8]) -> NDArray[np.float64]:
@@ -62,19 +63,20 @@ def _solve(Z: NDArray[np.float64], y: NDArray[np.int8]) -> NDArray[np.float64]:
 
 
 def fit_platt(logit: NDArray[np.float64], y: NDArray[np.int8]) -> Calibrator:
-    """Platt's (1999) slope and shift on log-odds, by Newton steps; the slope stays positive."""
-    slope, shift = 1.0, 0.0
-    for _ in range(50):
-        p = expit(slope * logit + shift)
-        weight = np.maximum(p * (1 - p), 1e-12)
-        gradient = np.array([((p - y) * logit).sum(), (p - y).sum()])
-        cross = (weight * logit).sum()
-        hessian = np.array([[(weight * logit**2).sum(), cross], [cross, weight.sum()]]) + 1e-9 * np.eye(2)
-        step = np.clip(np.linalg.solve(hessian, gradient), -1.0, 1.0)
-        slope, shift = max(slope - step[0], 0.05), shift - step[1]
-        if np.abs(step).max() < 1e-10:  # noqa: PLR2004 - converged
-            break
-    return Calibrator("logistic", float(slope), float(shift))
+    """Platt's (1999) slope and shift on log-odds; the slope stays positive."""
+    size = float(np.abs(logit).mean()) or 1.0  # in units of it the two are of one scale, whatever the model
+    x = logit / size
+
+    def objective(at: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        z = at[0] * x + at[1]
+        away = expit(z) - y
+        return float((np.logaddexp(0.0, z) - y * z).mean()), np.array([(away * x).mean(), away.mean()])
+
+    found = minimize(
+        objective, [size, 0.0], jac=True, bounds=[(_FLATTEST, None), (None, None)], method="L-BFGS-B",
+        options={"ftol": 1e-15, "gtol": 1e-9},
+    )  # fmt: skip
+    return Calibrator("logistic", float(found.x[0] / size), float(found.x[1]))
 
 
 def fit_isotonic(logit: NDArray[np.float64], y: NDArray[np.int8]) -> Calibrator:

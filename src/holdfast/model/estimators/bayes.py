@@ -15,13 +15,16 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+_MOST = float(np.log(1_000))
+"""No column alone says more than 1,000 to 1: far out, a Gaussian claims certainty that no data bear out."""
+
 
 @dataclass(frozen=True)
 class NaiveBayes(Additive):
     """Gaussian likelihoods for numbers, Bernoulli for flags.
 
     Both are a parabola in x: a column adds ``quadratic x^2 + linear x + constant`` to the log-odds (the log
-    of the ratio of its two likelihoods); for a flag the quadratic term is 0.
+    of the ratio of its two likelihoods), at most 1,000 to 1; for a flag the quadratic term is 0.
 
     Attributes:
         quadratic, linear, constant: shape (d,).
@@ -36,7 +39,7 @@ class NaiveBayes(Additive):
         """What each column adds, shape (n, d)."""
         x = X.astype(np.float64)
         terms = (self.quadratic * x + self.linear) * x + self.constant
-        return np.where(np.isnan(terms), 0.0, terms)
+        return np.where(np.isnan(terms), 0.0, np.clip(terms, -_MOST, _MOST))
 
     @classmethod
     def load(cls, folder: Path, description: dict[str, Any]) -> NaiveBayes:
