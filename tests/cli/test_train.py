@@ -47,6 +47,7 @@ def test_a_table_of_nothing_but_yes_and_no_is_learned_from_and_scored(holdfast, 
     assert holdfast("init", table, "--label", "Churn", "--out", contract).code == 0
     done = holdfast("train", contract, *QUICK)
     assert done.code == 0, done.err
+    assert "Next: holdfast score flags.csv   or   holdfast serve\n" in done.out
     out = tmp_path / "answers.csv"
     assert holdfast("score", table, "-o", out, "--reasons", 2).code == 0
     answers = pl.read_csv(out)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from holdfast.cli.inputs import typed
 from holdfast.cli.session import Session, command
 from holdfast.errors import UsageError
 
@@ -109,4 +110,6 @@ def _words(guessed: Inferred, raw: RawTable, out: Path) -> Iterator[RenderableTy
     yield from (
         Text(f"Note: {path[1]}: {note}.") for path, note in notes.items() if path[0] == "columns" == path[-2]
     )
-    yield Text(f"Every guess and its reason is in {out}. Read it, correct it, then: holdfast check {out}")
+    yield Text(
+        f"Every guess and its reason is in {out}. Read it, correct it, then: holdfast check {typed(out)}"
+    )

@@ -1,7 +1,9 @@
-"""Finds the files that commands speak of."""
+"""Finds the files that commands speak of, and says how to type them."""
 
 from __future__ import annotations
 
+import os
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -34,3 +36,9 @@ def training_data(contract: Contract, contract_file: Path, given: Path | None) -
             hint='Give --data FILE, or write  data = "customers.csv"  at the top of the contract.',
         )
     return contract_file.parent / Path(contract.data).expanduser()
+
+
+def typed(path: Path) -> str:
+    """A file as a person would type it here: as it was given, relative or absolute, whichever is shortest."""
+    there = path.parent.resolve() / path.name
+    return shlex.quote(min(str(path), os.path.relpath(there, Path.cwd()), str(there), key=len))

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from holdfast.cli.inputs import typed
 from holdfast.cli.session import Session, command
 
 
@@ -51,5 +52,5 @@ def simulate(
         },
         f"{customers:,} customers, {rate:.1%} of whom left: {table}",
         f"The truth about them: {oracle}",
-        f"Next: holdfast init {table} --label Churn",
+        f"Next: holdfast init {typed(table)} --label Churn",
     )

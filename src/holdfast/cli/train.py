@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from holdfast.cli.inputs import ContractFile, DataFile, training_data
+from holdfast.cli.inputs import ContractFile, DataFile, training_data, typed
 from holdfast.cli.session import Session, command
 from holdfast.errors import HoldfastError, UsageError
 
@@ -130,7 +130,7 @@ def _words(done: Trained, table: Path) -> Iterator[RenderableType]:
     yield Text(f"\n{version.label} is {version.status}; it took {_minutes(found.seconds)}.")
     yield Text(f"Report: {files['report']}")
     yield Text(f"Model card: {files['model_card']}")
-    next_steps = [f"holdfast score {table}", "holdfast serve"]
+    next_steps = [f"holdfast score {typed(table)}", "holdfast serve"]
     if version.status != "champion":
         next_steps.insert(0, f"holdfast models promote {version.label}")
     yield Text("Next: " + "   or   ".join(next_steps))
