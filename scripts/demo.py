@@ -16,6 +16,7 @@ import sys
 import textwrap
 import time
 import tomllib
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -59,10 +60,12 @@ class Settings:
         """Read them from the environment; empty is the same as absent.
 
         Raises:
-            SystemExit: a table without its label.
+            SystemExit: a table that is not there, or without its label.
         """
         known = {name: value for name, value in given.items() if value.strip()}
         data = Path(known["DATA"]).expanduser().resolve() if "DATA" in known else None
+        if data is not None and not data.is_file():
+            stop(f"There is no table {data}.", 3)
         if data is not None and "LABEL" not in known:
             said = shlex.quote(known["DATA"])
             stop(f"Say which column of {data.name} tells who left:  make demo DATA={said} LABEL=Churn")
@@ -219,6 +222,9 @@ def run(folder: Path, *words: str) -> None:
     except KeyboardInterrupt:
         raise SystemExit(130) from None
     if done.returncode:
+        with suppress(OSError):  # what holds something stays
+            folder.rmdir()
+            folder.parent.rmdir()
         stop(
             f"The demo ends here: holdfast {words[0]} left with exit code {done.returncode}.", done.returncode
         )

@@ -62,13 +62,23 @@ def test_an_edited_contract_of_another_label_stops_the_demo(own):
 
 
 def test_a_command_that_fails_ends_the_demo_with_its_exit_code(tmp_path):
-    done = demo(tmp_path, DATA=str(tmp_path / "absent.csv"), LABEL="Churn")
-    assert done.returncode != 0
-    assert "absent.csv" in done.stderr
+    (tmp_path / "empty.csv").write_text("")
+    done = demo(tmp_path / "out", DATA=str(tmp_path / "empty.csv"), LABEL="Churn")
+    assert done.returncode == 3
+    assert "holdfast init left with exit code 3" in done.stderr
     assert "Traceback" not in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["empty.csv"], "no empty folder is left"
+
+
+def test_a_table_that_is_not_there_is_told_and_nothing_is_made(tmp_path):
+    done = demo(tmp_path / "out", DATA=str(tmp_path / "absent.csv"), LABEL="Churn")
+    assert done.returncode == 3
+    assert "absent.csv" in done.stderr
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_table_needs_its_label(tmp_path):
-    done = demo(tmp_path, DATA="customers.csv")
+    (tmp_path / "customers.csv").write_text("a\n1\n")
+    done = demo(tmp_path, DATA=str(tmp_path / "customers.csv"))
     assert done.returncode == 2
     assert "LABEL=" in done.stderr
