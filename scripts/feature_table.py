@@ -17,7 +17,7 @@ def table() -> str:
     for feature in RECORD_FEATURES.values():
         first = " ".join(feature.doc.split("\n\n")[0].split())
         needs, value = re.fullmatch(r"Needs (.+?)\. (.+?)\.*", first).groups()
-        lines.append(f"| `{feature.name}` | {needs} | {value} | {feature.unit} |")
+        lines.append(f"| `{feature.name}` | {needs} | {value} | {feature.unit.name} |")
     return "\n".join(lines) + "\n"
 
 

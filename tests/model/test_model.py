@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from scipy.special import logit
 
 from holdfast.contract import Kind
+from holdfast.features.units import phrase
 from holdfast.quality.columns import ColumnsError
 
 FAMILIES = [
@@ -137,9 +138,24 @@ def test_reasons_name_what_moved_the_row_most(model, others):
     assert told.len() > 0.5 * others.height
     assert told.str.contains(r" \((raises|lowers)\)$").all()
     strongest = model.explain(others).filter(pl.col("rank") == 1)
-    for says, name, way in zip(scored["reason_1"], strongest["feature"], strongest["direction"], strict=True):
-        assert way == "none" if says is None else says.startswith(name)
-        assert says is None or says.endswith({"up": "(raises)", "down": "(lowers)"}[way])
+    for says, why in zip(scored["reason_1"], strongest.iter_rows(named=True), strict=True):
+        if says is None:
+            assert why["direction"] == "none"
+        else:
+            way = {"up": "raises", "down": "lowers"}[why["direction"]]
+            assert says == f"{why['feature']}: {phrase(why['value'], why['unit'])} ({way})"
+
+
+def test_what_is_measured_agrees_with_its_number(models, others):
+    tenures = others[:3].with_columns(tenure=pl.Series([1, 2, None]))
+    found = models["blend"].explain(tenures).filter(pl.col("feature") == "tenure").sort("row")
+    assert found.select("value", "unit").rows() == [("1", "month"), ("2", "months"), ("not known", "")]
+
+
+def test_more_reasons_than_there_are_leave_the_rest_empty(models, others):
+    scored = models["blend"].score(others[:5], reasons=60).frame
+    assert scored.select(pl.col("^reason_.*$")).columns == [f"reason_{rank}" for rank in range(1, 61)]
+    assert scored["reason_60"].to_list() == [None] * 5
 
 
 def test_explanations_are_whole_and_ordered(model, others):

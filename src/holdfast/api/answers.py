@@ -120,8 +120,8 @@ class Reason(BaseModel):
     """One reason for a probability."""
 
     feature: str
-    value: str
-    unit: str
+    value: str = Field(description="The customer's own, for people; `not known` where it is missing.")
+    unit: str = Field(description="What follows the value, in the right number: `1` `month`, `2` `months`.")
     effect: float = Field(description="In log-odds.")
     points: float = Field(description="By how much the probability would change without it.")
     direction: Literal["up", "down"]

@@ -104,6 +104,10 @@ def _bars(reasons: list[dict[str, Any]], top: int) -> Table:
     from rich.table import Table  # noqa: PLC0415 - only when something is shown
     from rich.text import Text  # noqa: PLC0415 - only when something is shown
 
+    from holdfast.features.units import phrase  # noqa: PLC0415 - help must not wait for Polars
+    from holdfast.pages import count  # noqa: PLC0415 - as above
+    from holdfast.scoring import in_points  # noqa: PLC0415 - as above
+
     longest = max(abs(reason["points"]) for reason in reasons)
     table = Table(box=None, pad_edge=False, show_header=False)
     for _ in range(2):
@@ -116,11 +120,12 @@ def _bars(reasons: list[dict[str, Any]], top: int) -> Table:
             table.add_row()
             table.add_row(Text(title, style="bold"))
         for reason in shown[:top]:
-            value = f"{reason['value']} {reason['unit'] or ''}".strip()
-            points = f"{100 * reason['points']:+.1f} points".replace("-", "\N{MINUS SIGN}")
+            value = phrase(reason["value"], reason["unit"])
+            points = f"{in_points(reason['points'])} points"
             length = round(BAR * abs(reason["points"]) / longest) if longest else 0
             bar = Text("█" * length or "▏", style=colour)
             table.add_row(Text(f"  {reason['feature']}"), Text(value), points, bar)
         if len(shown) > top:
-            table.add_row(Text(f"  … and {len(shown) - top} weaker ones", style="dim"))
+            weaker = count(len(shown) - top, "weaker one")
+            table.add_row(Text(f"  … and {weaker}", style="dim"))
     return table

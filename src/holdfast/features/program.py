@@ -10,6 +10,7 @@ from holdfast.contract import Kind
 from holdfast.features.columns import FLAG_MARK, Columns
 from holdfast.features.custom import custom_expression
 from holdfast.features.record import RECORD_FEATURES
+from holdfast.features.units import PLAIN, unit_of
 
 if TYPE_CHECKING:
     from holdfast.contract import Contract
@@ -26,7 +27,7 @@ class FeatureProgram:
         expressions: name to expression over a conformed frame, inputs first.
         risks: names of the features whose levels are turned into a churn rate learned in training.
         thirds: names of the features that are cut into low, medium and high, learned in training.
-        units: unit of each record feature.
+        units: what each feature's values are measured in.
     """
 
     def __init__(self, contract: Contract, *, record: bool = True) -> None:
@@ -43,7 +44,9 @@ class FeatureProgram:
         present = {name: expr for name, expr in built.items() if expr is not None}
         self.risks = [name for name in present if RECORD_FEATURES[name].kind == "risk"]
         self.thirds = [name for name in present if RECORD_FEATURES[name].kind == "thirds"]
-        self.units = {name: RECORD_FEATURES[name].unit for name in present}
+        self.units = dict.fromkeys(contract.features, PLAIN)
+        self.units |= {name: RECORD_FEATURES[name].unit for name in present}
+        self.units |= {name: unit_of(column) for name, column in contract.inputs.items()}
         self.expressions |= {name: expr.alias(name) for name, expr in present.items()}
         for name, sql in contract.features.items():
             self.expressions[name] = custom_expression(name, sql, contract)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Literal
 import polars as pl
 
 from holdfast.contract import Meaning
+from holdfast.features import units
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from polars.expr.whenthen import ChainedThen, Then
 
     from holdfast.features.columns import Columns
+    from holdfast.features.units import Unit
 
 FeatureKind = Literal["number", "boolean", "category", "risk", "thirds"]
 
@@ -44,14 +46,14 @@ class RecordFeature:
     Attributes:
         name: what it is called in matrices, reasons and reports.
         kind: how its values are encoded.
-        unit: unit of its values, for people.
+        unit: what its values are measured in.
         build: the expression, or None where this contract lacks a meaning it needs.
         doc: meaning needed and formula.
     """
 
     name: str
     kind: FeatureKind
-    unit: str
+    unit: Unit
     build: Callable[[Columns], pl.Expr | None]
 
     @property
@@ -64,7 +66,7 @@ RECORD_FEATURES: dict[str, RecordFeature] = {}
 
 
 def _feature(
-    kind: FeatureKind, unit: str
+    kind: FeatureKind, unit: Unit
 ) -> Callable[[Callable[[Columns], pl.Expr | None]], Callable[[Columns], pl.Expr | None]]:
     """Put a builder into `RECORD_FEATURES` under its own name."""
 
@@ -111,35 +113,35 @@ def _held(columns: Columns, *meanings: Meaning) -> pl.Expr | None:
 # --- tenure -----------------------------------------------------------------------------------------------
 
 
-@_feature("boolean", "yes/no")
+@_feature("boolean", units.FLAG)
 def is_new_customer(columns: Columns) -> pl.Expr | None:
     """Needs tenure_months. Joined less than 3 months ago."""
     months = _months(columns)
     return None if months is None else months < 3  # noqa: PLR2004 - the formula in the docstring
 
 
-@_feature("category", "band")
+@_feature("category", units.BAND)
 def loyalty_level(columns: Columns) -> pl.Expr | None:
     """Needs tenure_months. New (under 12 months), Regular (to 24), Loyal (to 48), Champion."""
     months = _months(columns)
     return None if months is None else _bands(months, ("New", "Regular", "Loyal", "Champion"))
 
 
-@_feature("category", "months")
+@_feature("category", units.MONTHS)
 def tenure_group(columns: Columns) -> pl.Expr | None:
     """Needs tenure_months. 0-12, 12-24, 24-48, 48+ months; the upper end belongs to the next band."""
     months = _months(columns)
     return None if months is None else _bands(months, ("0-12", "12-24", "24-48", "48+"))
 
 
-@_feature("number", "years")
+@_feature("number", units.YEARS)
 def tenure_years(columns: Columns) -> pl.Expr | None:
     """Needs tenure_months. tenure_months / 12."""
     months = _months(columns)
     return None if months is None else _finite(months / 12)
 
 
-@_feature("number", "days")
+@_feature("number", units.DAYS)
 def days_since_signup(columns: Columns) -> pl.Expr | None:
     """Needs tenure_months, or else signup_date. Tenure in days of 30.44 a month; by date, see below.
 
@@ -157,21 +159,21 @@ def days_since_signup(columns: Columns) -> pl.Expr | None:
 # --- money ------------------------------------------------------------------------------------------------
 
 
-@_feature("number", "money")
+@_feature("number", units.MONEY)
 def customer_lifetime_value(columns: Columns) -> pl.Expr | None:
     """Needs monthly_charge and tenure_months. Their product: revenue so far at today's price."""
     charge, months = _number(columns, Meaning.MONTHLY_CHARGE), _months(columns)
     return None if charge is None or months is None else _finite(charge * months)
 
 
-@_feature("number", "ratio")
+@_feature("number", units.RATIO)
 def monthly_to_total_ratio(columns: Columns) -> pl.Expr | None:
     """Needs monthly_charge and total_charge. monthly / total charge; missing where nothing was paid."""
     charge, total = _number(columns, Meaning.MONTHLY_CHARGE), _number(columns, Meaning.TOTAL_CHARGE)
     return None if charge is None or total is None else _ratio(charge, total)
 
 
-@_feature("number", "money per service")
+@_feature("number", units.MONEY_A_SERVICE)
 def price_per_service(columns: Columns) -> pl.Expr | None:
     """Needs monthly_charge and any service. monthly_charge / services held (at least 1)."""
     charge, services = _number(columns, Meaning.MONTHLY_CHARGE), _held(columns, *_SERVICES)
@@ -180,20 +182,20 @@ def price_per_service(columns: Columns) -> pl.Expr | None:
     return _ratio(charge, services.clip(lower_bound=1))
 
 
-@_feature("number", "money per month")
+@_feature("number", units.MONEY_A_MONTH)
 def avg_monthly_spend(columns: Columns) -> pl.Expr | None:
     """Needs total_charge and tenure_months. total_charge / tenure_months; missing in the first month."""
     total, months = _number(columns, Meaning.TOTAL_CHARGE), _months(columns)
     return None if total is None or months is None else _ratio(total, months)
 
 
-@_feature("risk", "churn rate")
+@_feature("risk", units.CHURN_RATE)
 def payment_method_risk(columns: Columns) -> pl.Expr | None:
     """Needs payment_method. The smoothed churn rate of the customer's payment method, learned in training."""
     return _level(columns, Meaning.PAYMENT_METHOD)
 
 
-@_feature("boolean", "yes/no")
+@_feature("boolean", units.FLAG)
 def has_autopay(columns: Columns) -> pl.Expr | None:
     """Needs payment_method. The method is named automatic, direct debit, recurring, withdrawal or a card."""
     names = columns.names(Meaning.PAYMENT_METHOD)
@@ -201,13 +203,13 @@ def has_autopay(columns: Columns) -> pl.Expr | None:
     return columns.matches(names[0], pattern) if columns.is_category(Meaning.PAYMENT_METHOD) else None
 
 
-@_feature("number", "payments")
+@_feature("number", units.PAYMENTS)
 def late_payment_count(columns: Columns) -> pl.Expr | None:
     """Needs late_payments. Late payments on record."""
     return _number(columns, Meaning.LATE_PAYMENTS)
 
 
-@_feature("number", "issues")
+@_feature("number", units.ISSUES)
 def billing_issues_count(columns: Columns) -> pl.Expr | None:
     """Needs billing_issues. Billing issues on record."""
     return _number(columns, Meaning.BILLING_ISSUES)
@@ -216,13 +218,13 @@ def billing_issues_count(columns: Columns) -> pl.Expr | None:
 # --- services ---------------------------------------------------------------------------------------------
 
 
-@_feature("number", "services")
+@_feature("number", units.SERVICES)
 def total_services_count(columns: Columns) -> pl.Expr | None:
     """Needs any service. Phone, internet, add-on, protection and streaming services held."""
     return _held(columns, *_SERVICES)
 
 
-@_feature("category", "type")
+@_feature("category", units.KIND)
 def internet_service_type(columns: Columns) -> pl.Expr | None:
     """Needs internet_service. Fibre, DSL, Cable, Mobile, Other, or None, whatever the company's spelling."""
     names = columns.names(Meaning.INTERNET_SERVICE)
@@ -242,33 +244,33 @@ def internet_service_type(columns: Columns) -> pl.Expr | None:
     return typed.when(pl.col(name).is_not_null()).then(pl.lit("Other", dtype=types))
 
 
-@_feature("boolean", "yes/no")
+@_feature("boolean", units.FLAG)
 def has_premium_services(columns: Columns) -> pl.Expr | None:
     """Needs addon_service or device_protection. Holds at least one of them."""
     held = [columns.present(name).fill_null(value=False) for name in columns.names(*_PREMIUM)]
     return reduce(or_, held) if held else None
 
 
-@_feature("number", "share")
+@_feature("number", units.SHARE)
 def service_adoption_rate(columns: Columns) -> pl.Expr | None:
     """Needs any service. Services held / services on offer (0 to 1)."""
     services = _held(columns, *_SERVICES)
     return None if services is None else _finite(services / len(columns.names(*_SERVICES)))
 
 
-@_feature("thirds", "low/medium/high")
+@_feature("thirds", units.LEVEL)
 def data_usage_level(columns: Columns) -> pl.Expr | None:
     """Needs data_usage. Low, medium or high: the thirds of the training customers."""
     return _number(columns, Meaning.DATA_USAGE)
 
 
-@_feature("thirds", "low/medium/high")
+@_feature("thirds", units.LEVEL)
 def phone_usage_level(columns: Columns) -> pl.Expr | None:
     """Needs phone_usage. Low, medium or high: the thirds of the training customers."""
     return _number(columns, Meaning.PHONE_USAGE)
 
 
-@_feature("number", "services")
+@_feature("number", units.SERVICES)
 def streaming_services_count(columns: Columns) -> pl.Expr | None:
     """Needs streaming_service. Streaming services held."""
     return _held(columns, Meaning.STREAMING_SERVICE)
@@ -277,20 +279,20 @@ def streaming_services_count(columns: Columns) -> pl.Expr | None:
 # --- behaviour --------------------------------------------------------------------------------------------
 
 
-@_feature("number", "calls per month")
+@_feature("number", units.CALLS_A_MONTH)
 def support_calls_per_month(columns: Columns) -> pl.Expr | None:
     """Needs support_calls and tenure_months. support_calls / tenure_months (at least 1 month)."""
     calls, months = _number(columns, Meaning.SUPPORT_CALLS), _months(columns)
     return None if calls is None or months is None else _ratio(calls, months.clip(lower_bound=1))
 
 
-@_feature("risk", "churn rate")
+@_feature("risk", units.CHURN_RATE)
 def contract_type_risk(columns: Columns) -> pl.Expr | None:
     """Needs contract_term. The smoothed churn rate of the customer's contract term, learned in training."""
     return _level(columns, Meaning.CONTRACT_TERM)
 
 
-@_feature("number", "months")
+@_feature("number", units.MONTHS)
 def contract_length_months(columns: Columns) -> pl.Expr | None:
     """Needs contract_term. Months a contract runs, read from its name: monthly 1, one year 12, …."""
     if not columns.is_category(Meaning.CONTRACT_TERM):
@@ -310,16 +312,16 @@ def contract_length_months(columns: Columns) -> pl.Expr | None:
     return length.otherwise(None)
 
 
-@_feature("boolean", "yes/no")
+@_feature("boolean", units.FLAG)
 def has_device_protection(columns: Columns) -> pl.Expr | None:
     """Needs device_protection. Holds it."""
     names = columns.names(Meaning.DEVICE_PROTECTION)
     return columns.yes(names[0]) if names else None
 
 
-@_feature("number", "score 0 to 1")
+@_feature("number", units.SCORE)
 def engagement_score(columns: Columns) -> pl.Expr | None:
-    """Needs two of: tenure_months, contract_term, payment_method, any service. The mean of what is there.
+    """Needs two of: tenure_months, contract_term, payment_method, any service. The mean of these, 0 to 1.
 
     Parts, each 0 to 1: tenure / 60 months, contract length / 24 months, automatic payment, services held / on
     offer. A missing part of a customer is left out of that customer's mean.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from holdfast.contract import Meaning
+from holdfast.features.units import written
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,17 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from holdfast.features import FeatureProgram, Slot
-
-UNITS = {
-    Meaning.TENURE_MONTHS: "months",
-    Meaning.MONTHLY_CHARGE: "a month",
-    Meaning.TOTAL_CHARGE: "in total",
-    Meaning.SUPPORT_CALLS: "calls",
-    Meaning.LATE_PAYMENTS: "payments",
-    Meaning.BILLING_ISSUES: "issues",
-    Meaning.PHONE_USAGE: "minutes",
-    Meaning.AGE: "years",
-}
+    from holdfast.features.units import Written
 
 
 class Reasons:
@@ -50,70 +40,39 @@ class Reasons:
         position = {name: at for at, name in enumerate(self.names)}
         self._groups = np.array([position[name] for name in told], dtype=np.int64)
 
-    def unit(self, name: str) -> str:
-        """Unit of a reason's value, or nothing."""
-        column = self._program.contract.inputs.get(name)
-        if column is not None:
-            return UNITS.get(column.meaning, "") if column.meaning is not None else ""
-        return self._program.units.get(name, "")
-
     def effects(self, contributions: NDArray[np.float64]) -> NDArray[np.float64]:
         """Contributions, shape (n, slots), added up by reason: shape (n, len(names))."""
         effects = np.zeros((len(contributions), len(self.names)))
         np.add.at(effects.T, self._groups, contributions.T)
         return effects
 
-    def values(self, conformed: pl.DataFrame, features: pl.DataFrame) -> pl.DataFrame:
-        """Each reason's value of each row as text: the user's own level or number, short."""
-        texts = []
-        for name in self.names:
-            column = conformed[name] if name in conformed.columns else features[name]
-            texts.append(_text(column, self._program.contract.inputs.get(name)).alias(name))
-        return pl.DataFrame(texts)
+    def values(self, conformed: pl.DataFrame, features: pl.DataFrame) -> dict[str, pl.Series]:
+        """Each reason's value of each row, in the order of ``names``: the table's own or a feature's."""
+        return {name: conformed[name] if name in conformed.columns else features[name] for name in self.names}
 
+    def written(self, name: str, values: pl.Series) -> Written:
+        """Values of one reason for people, each with its unit."""
+        return written(values, self._program.units[name], self._program.contract.inputs.get(name))
 
-def _text(column: pl.Series, declared: object) -> pl.Series:
-    """Values for people: yes / no, at most four significant decimals, "missing"."""
-    if column.dtype == pl.Boolean:
-        kinds = getattr(declared, "true", None) or "yes", getattr(declared, "false", None) or "no"
-        text = pl.select(pl.when(column).then(pl.lit(kinds[0])).otherwise(pl.lit(kinds[1]))).to_series()
-        text = pl.select(pl.when(column.is_not_null()).then(text)).to_series()
-    elif column.dtype.is_float():
-        text = column.round_sig_figs(6).cast(pl.String).str.strip_suffix(".0")
-    else:
-        text = column.cast(pl.String)
-    return text.fill_null("missing")
+    def sentences(
+        self, effects: NDArray[np.float64], values: dict[str, pl.Series], most: int
+    ) -> list[pl.Series]:
+        """The ``most`` strongest reasons of each row as texts, strongest first.
 
+        One reads ``tenure: 2 months (raises)``. What moves nothing is no reason.
 
-def reason_sentences(
-    effects: NDArray[np.float64], values: pl.DataFrame, names: Sequence[str], units: Sequence[str], most: int
-) -> list[pl.Series]:
-    """The ``most`` strongest reasons of each row as texts, strongest first: ``tenure 2 months (raises)``.
-
-    Args:
-        effects: shape (n, r), in log-odds.
-        values: shape (n, r) of texts.
-        names: of the reasons.
-        units: of the reasons.
-        most: how many columns to give.
-    """
-    n, kinds = effects.shape
-    order = np.argsort(-np.abs(effects), axis=1, kind="stable")[:, :most]
-    labels = [
-        pl.concat_str(pl.lit(f"{name} "), pl.col(name), pl.lit(f" {unit}" if unit else ""))
-        for name, unit in zip(names, units, strict=True)
-    ]
-    flat = values.select(expr.alias(f"r{at}") for at, expr in enumerate(labels)).to_numpy().reshape(-1)
-    rows = np.arange(n)
-    columns = []
-    for rank in range(most):
-        if rank >= kinds:
-            columns.append(pl.Series(f"reason_{rank + 1}", [None] * n, dtype=pl.String))
-            continue
-        chosen = order[:, rank]
-        says = pl.Series(flat[rows * kinds + chosen], dtype=pl.String)
-        effect = effects[rows, chosen]
-        way = pl.Series(np.where(effect > 0, " (raises)", " (lowers)"), dtype=pl.String)
-        text = pl.select(pl.when(pl.Series(effect != 0)).then(says + way)).to_series()
-        columns.append(text.alias(f"reason_{rank + 1}"))
-    return columns
+        Args:
+            effects: shape (n, r), in log-odds.
+            values: from `values`, n each.
+            most: how many columns to give.
+        """
+        order = np.argsort(-np.abs(effects), axis=1, kind="stable")[:, :most]
+        order[np.take_along_axis(effects, order, axis=1) == 0] = -1
+        says = np.full((len(effects), most), None, dtype=object)
+        for at, name in enumerate(self.names):
+            rows, ranks = np.nonzero(order == at)
+            if len(rows):
+                ways = pl.Series(np.where(effects[rows, at] > 0, " (raises)", " (lowers)"), dtype=pl.String)
+                said = self.written(name, values[name].gather(rows)).phrases
+                says[rows, ranks] = (f"{name}: " + said + ways).to_numpy()
+        return [pl.Series(f"reason_{rank + 1}", says[:, rank], dtype=pl.String) for rank in range(most)]

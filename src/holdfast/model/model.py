@@ -16,10 +16,12 @@ from holdfast.features import Encoder, FeatureProgram
 from holdfast.model.artefact import ArtefactError, read_json, verify
 from holdfast.model.calibration import Calibrator
 from holdfast.model.ensemble import Ensemble
-from holdfast.model.explain import Reasons, reason_sentences
+from holdfast.model.explain import Reasons
 from holdfast.quality.conform import Conformed, conform
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pandas as pd
     from numpy.typing import NDArray
 
@@ -183,9 +185,7 @@ class Model:
         if reasons > 0:
             effects = self._reasons.effects(self.scorer.contributions(matrix))
             values = self._reasons.values(conformed.frame, features)
-            names = self._reasons.names
-            units = [self._reasons.unit(name) for name in names]
-            answers += reason_sentences(effects, values, names, units, reasons)
+            answers += self._reasons.sentences(effects, values, reasons)
         return pl.DataFrame(answers)
 
     def score(self, frame: pl.DataFrame | pd.DataFrame, *, reasons: int = 0) -> Scored:
@@ -220,17 +220,18 @@ class Model:
         effects = self._reasons.effects(self.scorer.contributions(matrix))
         slope = self.scorer.calibrator.slope
         without = self.scorer.calibrator.probability(logit[:, None] - effects / slope)
-        values = self._reasons.values(conformed.frame, features)
         n, kinds = effects.shape
         names = self._reasons.names
+        values = self._reasons.values(conformed.frame, features)
+        texts = [self._reasons.written(name, values[name]) for name in names]
         long = pl.DataFrame(
             {
                 "row": np.repeat(conformed.rows.to_numpy(), kinds),
                 "customer_id": np.repeat(conformed.ids.to_numpy(), kinds),
                 "churn_probability": np.repeat(probability, kinds),
                 "feature": np.tile(np.array(names, dtype=object), n),
-                "value": values.to_numpy().reshape(-1) if n else [],
-                "unit": np.tile(np.array([self._reasons.unit(name) for name in names], dtype=object), n),
+                "value": _by_row([each.value for each in texts]),
+                "unit": _by_row([each.unit for each in texts]),
                 "effect": effects.reshape(-1),
                 "points": (probability[:, None] - without).reshape(-1),
             },
@@ -245,6 +246,11 @@ class Model:
             *("row", "customer_id", "churn_probability", "rank", "feature", "value", "unit"),
             *("effect", "points", "direction"),
         )
+
+
+def _by_row(columns: Sequence[pl.Series]) -> NDArray[np.object_]:
+    """The values of equally long columns as one, row after row."""
+    return np.column_stack([column.to_numpy() for column in columns]).reshape(-1)
 
 
 def _restore(folder: Path, contract: Contract, described: dict[str, Any]) -> Scorer:

@@ -5,7 +5,7 @@ The rows go through `holdfast.model` and nothing else, so a row gets the same an
 
 from holdfast.scoring.customer import Found, UnknownCustomerError, find_customer, find_row
 from holdfast.scoring.destination import Destination, destination
-from holdfast.scoring.explained import Explained, draw, explain_found
+from holdfast.scoring.explained import Explained, draw, explain_found, in_points
 from holdfast.scoring.files import BATCH_ROWS, FileModel, score_file
 from holdfast.scoring.output import OutputError, answer_schema
 from holdfast.scoring.summary import FileSummary
@@ -25,5 +25,6 @@ __all__ = [
     "explain_found",
     "find_customer",
     "find_row",
+    "in_points",
     "score_file",
 ]

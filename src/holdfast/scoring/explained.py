@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from holdfast.errors import DataError, UsageError
+from holdfast.features.units import phrase
 from holdfast.scoring.files import FileModel
 
 if TYPE_CHECKING:
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from holdfast.scoring.customer import Found
 
 _TOLD = ("feature", "value", "unit", "effect", "points", "direction")
+_LEAST = 0.0005
+"""Share of probability below which points round to none."""
 _BAR, _FRAME = 30, 110
 """Pixels: height of one bar, and of what is around all of them."""
 
@@ -95,6 +98,17 @@ def explain_found(model: ExplainingModel, found: Found, path: str | Path) -> Exp
     )
 
 
+def in_points(share: float) -> str:
+    """A move of the probability in points; what is there but rounds away says so.
+
+    >>> in_points(0.0845), in_points(0.0001)
+    ('+8.5', '< 0.1')
+    """
+    if 0 < abs(share) < _LEAST:
+        return "< 0.1"
+    return f"{100 * share:+.1f}".replace("-", "\N{MINUS SIGN}")
+
+
 def draw(why: Explained, path: Path, *, most: int = 10) -> None:
     """Write the strongest reasons as a bar figure, raising and lowering, in the reports' own style.
 
@@ -110,14 +124,14 @@ def draw(why: Explained, path: Path, *, most: int = 10) -> None:
 
     ways = [[r for r in why.reasons if r["direction"] == way][:most] for way in ("up", "down")]
     shown = sorted((r for way in ways for r in way), key=lambda reason: reason["points"])
-    labels = [short(f"{r['feature']}: {r['value']} {r['unit'] or ''}".strip(), 44) for r in shown]
+    labels = [short(f"{r['feature']}: {phrase(r['value'], r['unit'])}", 44) for r in shown]
     points = [100 * r["points"] for r in shown]
     with drawing():
         figure, axes = new_figure(760, _FRAME + _BAR * max(1, len(shown)), margins=(320, 60, 44, 48))
         figure.set_facecolor(COLOURS["paper"])
         colours = [COLOURS["left"] if value > 0 else COLOURS["stayed"] for value in points]
         bars = axes.barh(range(len(shown)), points, color=colours, height=0.62)
-        axes.bar_label(bars, [f"{p:+.1f}".replace("-", "\N{MINUS SIGN}") for p in points], padding=4)
+        axes.bar_label(bars, [in_points(r["points"]) for r in shown], padding=4)
         axes.set_yticks(range(len(shown)), labels)
         axes.grid(visible=False, axis="y")
         axes.axvline(0, color=COLOURS["muted"], linewidth=0.8)

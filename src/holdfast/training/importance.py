@@ -54,7 +54,7 @@ def importances(
             )
             for order in shuffles
         ]
-        entry = {"feature": name, "unit": reasons.unit(name), "shap": float(shap[at])}
+        entry = {"feature": name, "unit": scorer.program.units[name].many, "shap": float(shap[at])}
         found.append({**entry, "permutation": float(np.mean(losses)) - start})
         progress.advance(1, name)
     return sorted(found, key=lambda entry: -entry["shap"])
