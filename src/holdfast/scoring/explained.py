@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from holdfast.disk import scratch
 from holdfast.errors import DataError, UsageError
 from holdfast.features.units import phrase
 from holdfast.scoring.files import FileModel
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import polars as pl
 
     from holdfast.scoring.customer import Found
@@ -143,9 +144,8 @@ def draw(why: Explained, path: Path, *, most: int = 10) -> None:
             f"{why.model} {why.version}",
         )
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(prefix=".drawing-", dir=path.parent) as work:
-                fresh = Path(work) / path.name
+            with scratch(path.parent, ".drawing-") as work:
+                fresh = work / path.name
                 figure.savefig(fresh, dpi=144 if path.suffix.lower() == ".png" else 72)
                 fresh.replace(path)
         except OSError as error:
