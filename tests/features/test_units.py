@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from holdfast.contract import Column, Kind, Meaning
 from holdfast.features import RECORD_FEATURES, units
-from holdfast.features.units import NOT_KNOWN, Unit, phrase, unit_of, written
+from holdfast.features.units import NOT_KNOWN, Measured, Unit, phrase, unit_of, written
 
 CHARGE = Column(kind=Kind.NUMBER, meaning=Meaning.MONTHLY_CHARGE)
 UNITS = [value for value in vars(units).values() if isinstance(value, Unit)]
@@ -20,8 +20,12 @@ WORDS = {NOT_KNOWN, "over 10^15", "under -10^15", "nearly 0"}
 NUMBER = re.compile(r"-?([0-9]{1,3}(,[0-9]{3})+|[0-9]+)(\.[0-9]*[1-9])?")
 
 
+def write(values, unit=units.PLAIN, column=None, dtype=None):
+    return written(pl.Series("x", values, dtype=dtype).to_frame(), {"x": Measured(unit, column)})
+
+
 def said(value, unit=units.PLAIN, column=None, dtype=None):
-    return written(pl.Series([value], dtype=dtype), unit, column).phrases.item()
+    return write([value], unit, column, dtype).phrases.item()
 
 
 @pytest.mark.parametrize(
@@ -92,9 +96,9 @@ def test_a_tables_own_money_keeps_its_cents(value, phrase):
 )
 def test_flags_read_as_words(spelled, told):
     column = Column(kind=Kind.BOOLEAN, true=spelled[0], false=spelled[1])
-    found = written(pl.Series([True, False, None]), unit_of(column), column)
+    found = write([True, False, None], unit_of(column), column)
     assert found.phrases.to_list() == [*told, "not known"]
-    assert found.unit.to_list() == ["", "", ""]
+    assert found.units["x"].to_list() == ["", "", ""]
 
 
 def test_a_unit_follows_numbers_only():
@@ -118,8 +122,8 @@ numbers = st.one_of(st.floats(), st.floats(-1e6, 1e6), st.integers(-(10**9), 10*
 @example(value=5e-324, unit=units.PLAIN, column=CHARGE)
 @example(value=999_999_999_999_999.9, unit=units.PLAIN, column=None)
 def test_any_number_is_written_in_digits_or_in_words(value, unit, column):
-    found = written(pl.Series([value], dtype=pl.Float64), unit, column)
-    text, follows = found.value.item(), found.unit.item()
+    found = write([value], unit, column, pl.Float64)
+    text, follows = found.values.item(), found.units.item()
     assert text in WORDS or NUMBER.fullmatch(text)
     assert found.phrases.item() == phrase(text, follows)
     assert follows == ("" if text == NOT_KNOWN else unit.one if text == "1" else unit.many)
@@ -137,7 +141,7 @@ def test_any_number_is_written_in_digits_or_in_words(value, unit, column):
 
 @given(value=st.integers(-(2**63), 2**63 - 1), unit=st.sampled_from(UNITS))
 def test_whole_numbers_are_written_in_full(value, unit):
-    text = written(pl.Series([value], dtype=pl.Int64), unit, None).value.item()
+    text = write([value], unit, None, pl.Int64).values.item()
     assert NUMBER.fullmatch(text) or text in WORDS
     if unit.times == 1:
         assert int(text.replace(",", "")) == value
@@ -145,18 +149,18 @@ def test_whole_numbers_are_written_in_full(value, unit):
 
 @given(values=st.lists(st.text() | st.none(), max_size=5))
 def test_texts_stay_as_they_are(values):
-    found = written(pl.Series(values, dtype=pl.String), units.MONTHS)
+    found = write(values, units.MONTHS, dtype=pl.String)
     assert found.phrases.to_list() == [NOT_KNOWN if value is None else value for value in values]
 
 
 @given(values=st.lists(numbers | st.none(), min_size=1, max_size=8))
 def test_a_value_reads_the_same_alone_and_among_others(values):
-    together = written(pl.Series(values, dtype=pl.Float64), units.MONTHS, CHARGE).phrases
+    together = write(values, units.MONTHS, CHARGE, pl.Float64).phrases
     alone = [said(value, units.MONTHS, CHARGE, pl.Float64) for value in values]
     assert together.to_list() == alone
 
 
 @pytest.mark.parametrize("dtype", [pl.Float64, pl.Int8, pl.UInt64, pl.Boolean, pl.String, pl.Null, pl.Date])
 def test_no_values_and_unknown_ones_of_any_type(dtype):
-    assert written(pl.Series([], dtype=dtype), units.MONTHS).phrases.to_list() == []
-    assert written(pl.Series([None], dtype=dtype), units.MONTHS).phrases.to_list() == [NOT_KNOWN]
+    assert write([], units.MONTHS, dtype=dtype).phrases.to_list() == []
+    assert write([None], units.MONTHS, dtype=dtype).phrases.to_list() == [NOT_KNOWN]

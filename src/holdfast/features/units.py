@@ -1,8 +1,8 @@
 """What numbers are measured in, and the one way in which a value is written with its unit.
 
->>> written(pl.Series([1, 2, 24, None]), MONTHS).phrases.to_list()
-['1 month', '2 months', '24 months', 'not known']
->>> written(pl.Series([0.25, 1 / 3, 1.0]), SHARE).phrases.to_list()
+>>> written(pl.DataFrame({"tenure": [1, 2, None]}), {"tenure": Measured(MONTHS)}).phrases.to_list()
+['1 month', '2 months', 'not known']
+>>> written(pl.DataFrame({"held": [0.25, 1 / 3, 1]}), {"held": Measured(SHARE)}).phrases.to_list()
 ['25 %', '33.3 %', '100 %']
 """
 
@@ -16,6 +16,8 @@ import polars as pl
 from holdfast.contract import Kind, Meaning
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from holdfast.contract import Column
 
 NOT_KNOWN = "not known"
@@ -104,41 +106,42 @@ def unit_of(column: Column) -> Unit:
     return _OF_MEANING.get(column.meaning, PLAIN)
 
 
-class Written(NamedTuple):
-    """Values as people write them, and the unit that follows each: both texts, as long as the values."""
+class Measured(NamedTuple):
+    """What the values of a reason are measured in, and the contract's column that they come from, if any."""
 
-    value: pl.Series
-    unit: pl.Series
+    unit: Unit
+    column: Column | None = None
+
+
+class Written(NamedTuple):
+    """Values as people write them, and the unit that follows each: texts in the same places as the values."""
+
+    values: pl.DataFrame
+    units: pl.DataFrame
 
     @property
     def phrases(self) -> pl.Series:
-        """Each value as `phrase` writes it."""
-        return (self.value + " " + self.unit).str.strip_suffix(" ")
+        """The only column's values, each as `phrase` writes it."""
+        return (self.values.to_series() + " " + self.units.to_series()).str.strip_suffix(" ")
 
 
-def written(values: pl.Series, unit: Unit, column: Column | None = None) -> Written:
+def written(values: pl.DataFrame, measured: Mapping[str, Measured]) -> Written:
     """Values as people write them, each with its unit in the right number.
 
     Whole numbers are written in full, others to three significant digits (a table's own to the cent at
     least), never with zeros at the end; flags as words; levels as they are.
 
     Args:
-        values: of one reason, of any type.
-        unit: what they are measured in.
-        column: the contract's column that they come from, if they do.
+        values: of any types.
+        measured: says of each column what it is.
     """
-    if values.dtype.is_numeric():
-        text = _numbers(values, unit, column)
-    elif values.dtype == pl.Boolean:
-        yes, no = _spelled(column)
-        text = pl.select(pl.when(values).then(pl.lit(yes)).when(~values).then(pl.lit(no))).to_series()
-    else:
-        text = values.cast(pl.String)
-    one, many, none = (pl.lit(words, dtype=pl.String) for words in (unit.one, unit.many, ""))
-    counts = pl.lit(values.dtype.is_numeric()) & pl.col("value").is_not_null()
-    follows = pl.when(counts & (pl.col("value") == "1")).then(one).when(counts).then(many).otherwise(none)
-    frame = text.alias("value").to_frame().with_columns(follows.alias("unit"))
-    return Written(frame["value"].fill_null(NOT_KNOWN), frame["unit"])
+    types = values.schema
+    texts = values.select(
+        _in_words(name, types[name], each).fill_null(NOT_KNOWN).alias(name) for name, each in measured.items()
+    )
+    return Written(
+        texts, texts.select(_following(name, types[name], each.unit) for name, each in measured.items())
+    )
 
 
 def phrase(value: str, unit: str) -> str:
@@ -146,36 +149,55 @@ def phrase(value: str, unit: str) -> str:
     return f"{value} {unit}" if unit else value
 
 
-def _numbers(values: pl.Series, unit: Unit, column: Column | None) -> pl.Series:
+def _in_words(name: str, dtype: pl.DataType, measured: Measured) -> pl.Expr:
+    if dtype.is_numeric():
+        return _number(pl.col(name), measured, whole=dtype.is_integer())
+    if dtype == pl.Boolean:
+        yes, no = _spelled(measured.column)
+        return pl.when(pl.col(name)).then(pl.lit(yes)).when(~pl.col(name)).then(pl.lit(no))
+    return pl.col(name).cast(pl.String)
+
+
+def _following(name: str, dtype: pl.DataType, unit: Unit) -> pl.Expr:
+    """The unit behind each text of ``name``, which was of type ``dtype``: only numbers have one."""
+    text = pl.col(name)
+    one, many, none = (pl.lit(words, dtype=pl.String) for words in (unit.one, unit.many, ""))
+    counts = pl.lit(dtype.is_numeric()) & (text != NOT_KNOWN)
+    return pl.when(counts & (text == "1")).then(one).when(counts).then(many).otherwise(none).alias(name)
+
+
+def _number(number: pl.Expr, measured: Measured, *, whole: bool) -> pl.Expr:
     """Numbers with commas between the thousands, in digits as long as anyone reads digits."""
-    number = pl.col(values.name)
-    whole_ones = values.dtype.is_integer() and unit.times == 1
-    if not whole_ones:
+    unit, column = measured
+    in_full = whole and unit.times == 1
+    if not in_full:
         number = _rounded(number.cast(pl.Float64) * unit.times, _CENTS if column is not None else 0)
     text = number.cast(pl.String).str.strip_suffix(".0")
-    sign, whole, rest = (text.str.extract("^(-?)([0-9]+)(.*)$", at) for at in (1, 2, 3))
-    thousands = whole.str.reverse().str.replace_all("([0-9]{3})", "${1},").str.reverse().str.strip_prefix(",")
+    sign, integer, rest = (text.str.extract("^(-?)([0-9]+)(.*)$", at) for at in (1, 2, 3))
+    thousands = integer.str.reverse().str.replace_all("([0-9]{3})", "${1},").str.reverse()
     # Four digits without a unit may be a year, and a year has no comma.
-    least = 5 if whole_ones and not unit.many else 4
-    shown = sign + pl.when(whole.str.len_chars() < least).then(whole).otherwise(thousands) + rest
-    if not whole_ones:
-        shown = (
-            pl.when(number > _LONGEST)
-            .then(pl.lit("over 10^15"))
-            .when(number < -_LONGEST)
-            .then(pl.lit("under -10^15"))
-            .when((number != 0) & (number.abs() < _SHORTEST))
-            .then(pl.lit("nearly 0"))
-            .otherwise(shown)
-        )
-    return values.to_frame().select(shown).to_series()
+    least = 5 if in_full and not unit.many else 4
+    short = integer.str.len_chars() < least
+    shown = sign + pl.when(short).then(integer).otherwise(thousands.str.strip_prefix(",")) + rest
+    if in_full:
+        return shown
+    return (
+        pl.when(number > _LONGEST)
+        .then(pl.lit("over 10^15"))
+        .when(number < -_LONGEST)
+        .then(pl.lit("under -10^15"))
+        .when((number != 0) & (number.abs() < _SHORTEST))
+        .then(pl.lit("nearly 0"))
+        .otherwise(shown)
+    )
 
 
 def _rounded(number: pl.Expr, decimals: int) -> pl.Expr:
     """To ``decimals``, or to three significant digits where those are more; missing where not finite."""
     size = number.abs()
     near = pl.when(size >= 10.0 ** (_DIGITS - 1 - decimals)).then(number.round(decimals))
-    return pl.when(size.is_finite()).then(near.otherwise(number.round_sig_figs(_DIGITS)) + 0.0)
+    rounded = near.otherwise(number.round_sig_figs(_DIGITS))
+    return pl.when(size == 0).then(0.0).when(size.is_finite()).then(rounded)  # nothing has no sign
 
 
 def _spelled(column: Column | None) -> tuple[str, str]:

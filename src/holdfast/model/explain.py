@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from holdfast.features.units import written
+from holdfast.features.units import Measured, written
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,24 +46,25 @@ class Reasons:
         np.add.at(effects.T, self._groups, contributions.T)
         return effects
 
-    def values(self, conformed: pl.DataFrame, features: pl.DataFrame) -> dict[str, pl.Series]:
-        """Each reason's value of each row, in the order of ``names``: the table's own or a feature's."""
-        return {name: conformed[name] if name in conformed.columns else features[name] for name in self.names}
+    def values(self, conformed: pl.DataFrame, features: pl.DataFrame) -> pl.DataFrame:
+        """Each reason's value of each row, a column each: the table's own or a feature's."""
+        return pl.DataFrame(
+            [conformed[name] if name in conformed.columns else features[name] for name in self.names]
+        )
 
-    def written(self, name: str, values: pl.Series) -> Written:
-        """Values of one reason for people, each with its unit."""
-        return written(values, self._program.units[name], self._program.contract.inputs.get(name))
+    def written(self, values: pl.DataFrame) -> Written:
+        """Values of some reasons for people, each with its unit."""
+        units, columns = self._program.units, self._program.contract.inputs
+        return written(values, {name: Measured(units[name], columns.get(name)) for name in values.columns})
 
-    def sentences(
-        self, effects: NDArray[np.float64], values: dict[str, pl.Series], most: int
-    ) -> list[pl.Series]:
+    def sentences(self, effects: NDArray[np.float64], values: pl.DataFrame, most: int) -> list[pl.Series]:
         """The ``most`` strongest reasons of each row as texts, strongest first.
 
         One reads ``tenure: 2 months (raises)``. What moves nothing is no reason.
 
         Args:
             effects: shape (n, r), in log-odds.
-            values: from `values`, n each.
+            values: from `values`, shape (n, r).
             most: how many columns to give.
         """
         order = np.argsort(-np.abs(effects), axis=1, kind="stable")[:, :most]
@@ -73,6 +74,6 @@ class Reasons:
             rows, ranks = np.nonzero(order == at)
             if len(rows):
                 ways = pl.Series(np.where(effects[rows, at] > 0, " (raises)", " (lowers)"), dtype=pl.String)
-                said = self.written(name, values[name].gather(rows)).phrases
+                said = self.written(values.select(pl.col(name).gather(rows))).phrases
                 says[rows, ranks] = (f"{name}: " + said + ways).to_numpy()
         return [pl.Series(f"reason_{rank + 1}", says[:, rank], dtype=pl.String) for rank in range(most)]

@@ -20,8 +20,6 @@ from holdfast.model.explain import Reasons
 from holdfast.quality.conform import Conformed, conform
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     import pandas as pd
     from numpy.typing import NDArray
 
@@ -222,16 +220,15 @@ class Model:
         without = self.scorer.calibrator.probability(logit[:, None] - effects / slope)
         n, kinds = effects.shape
         names = self._reasons.names
-        values = self._reasons.values(conformed.frame, features)
-        texts = [self._reasons.written(name, values[name]) for name in names]
+        values, units = self._reasons.written(self._reasons.values(conformed.frame, features))
         long = pl.DataFrame(
             {
                 "row": np.repeat(conformed.rows.to_numpy(), kinds),
                 "customer_id": np.repeat(conformed.ids.to_numpy(), kinds),
                 "churn_probability": np.repeat(probability, kinds),
                 "feature": np.tile(np.array(names, dtype=object), n),
-                "value": _by_row([each.value for each in texts]),
-                "unit": _by_row([each.unit for each in texts]),
+                "value": values.to_numpy().reshape(-1) if n else [],
+                "unit": units.to_numpy().reshape(-1) if n else [],
                 "effect": effects.reshape(-1),
                 "points": (probability[:, None] - without).reshape(-1),
             },
@@ -246,11 +243,6 @@ class Model:
             *("row", "customer_id", "churn_probability", "rank", "feature", "value", "unit"),
             *("effect", "points", "direction"),
         )
-
-
-def _by_row(columns: Sequence[pl.Series]) -> NDArray[np.object_]:
-    """The values of equally long columns as one, row after row."""
-    return np.column_stack([column.to_numpy() for column in columns]).reshape(-1)
 
 
 def _restore(folder: Path, contract: Contract, described: dict[str, Any]) -> Scorer:
