@@ -16,7 +16,7 @@ from holdfast.training.blending import choose_calibrator
 from holdfast.training.clock import Clock, planned_trials
 from holdfast.training.crossval import CrossValidated, cross_validate, make_folds, side_by_side
 from holdfast.training.metrics import calibration_error, row_log_loss
-from holdfast.training.recipes import NAMES, SINGLE, Recipe, chosen_names, default_recipe
+from holdfast.training.recipes import BOOSTERS, NAMES, SINGLE, Recipe, chosen_names, default_recipe
 from holdfast.training.search import Candidate, Plan, Search, choose
 from holdfast.training.smote import smote_row
 from holdfast.training.split import assign
@@ -173,7 +173,7 @@ def test_when_time_is_short_the_first_model_is_there_and_the_rest_is_named(small
     frame, y = small
     folds, part = folds_of(frame, y)
     clock = Clock(0.0)
-    found = Search(folds, y, part, 1, clock, NullProgress()).run(NAMES, trials=5)
+    found = Search(folds, y, part, 1, clock, NullProgress()).run(NAMES)
     assert [c.name for c in found] == ["logistic_regression"]
     assert {"catboost", "lightgbm", "xgboost"} <= set(clock.ended)
 
@@ -195,7 +195,7 @@ def test_a_stack_whose_second_layer_gets_no_weight_is_left_out(small, monkeypatc
 
     monkeypatch.setattr("holdfast.training.search.cross_validate", learned)
     names = ("lightgbm", "catboost", "blend", "stack")
-    found = Search(folds, y, part, 1, Clock(1e6), NullProgress()).run(names, trials=0)
+    found = Search(folds, y, part, 1, Clock(1e6), NullProgress()).run(names, most_trials=0)
     assert [c.name for c in found] == ["lightgbm", "catboost", "blend", *(["stack"] if helps else [])]
     assert not helps or found[-1].plan.second
 
@@ -212,12 +212,33 @@ def test_smote_harms_calibration(small):
     assert resampled.probability.mean() > y.mean() + 0.03
 
 
-@pytest.mark.parametrize(
-    ("budget", "rows", "most", "least"), [(0, 1000, 0, 0), (30, 5000, 24, 1), (3600, 5000, 24, 24)]
-)
-def test_the_plan_follows_from_budget_and_size(budget, rows, most, least):
-    assert least <= planned_trials(budget, rows, 40) <= most
-    assert planned_trials(budget, rows * 100, 40) <= planned_trials(budget, rows, 40)
+@pytest.mark.parametrize("name", BOOSTERS)
+def test_the_plan_follows_from_the_budget_and_the_work(name):
+    telco = {"cells": 750_000, "rounds": 200}
+    assert planned_trials(0, name, **telco) == 0
+    assert 10 < planned_trials(180, name, **telco) < 60
+    assert planned_trials(360, name, **telco) > planned_trials(180, name, **telco)
+    assert planned_trials(180, name, cells=750_000, rounds=2_000) < planned_trials(180, name, **telco)
+    assert planned_trials(180, name, cells=75_000_000, rounds=2_000) == 0
+
+
+def test_tuning_tries_the_default_and_then_smaller_trees(small, monkeypatch):
+    tried = []
+
+    def judged(recipe, *_args, **_settings):
+        tried.append(recipe)
+        return 0.4
+
+    monkeypatch.setattr("holdfast.training.tuning.fold_log_loss", judged)
+    folds, _ = folds_of(*small)
+    for name in BOOSTERS:
+        tried.clear()
+        start = default_recipe(name, 900)
+        tune(start, folds[:1], trials=2, seed=1, clock=Clock(1e6), progress=NullProgress())
+        assert tried[0] == start
+        smaller = {k for k, v in tried[1].settings.items() if v != start.settings[k]}
+        assert len(smaller) == 1
+        assert all(tried[1].settings[k] < start.settings[k] for k in smaller)
 
 
 def test_names_are_checked():

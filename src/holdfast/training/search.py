@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from holdfast.training.blending import blend_weights, blended_across, choose_calibrator
+from holdfast.training.clock import planned_trials
 from holdfast.training.crossval import (
     CrossValidated,
     cross_validate,
@@ -15,7 +16,7 @@ from holdfast.training.crossval import (
     stacked_folds,
 )
 from holdfast.training.metrics import row_log_loss
-from holdfast.training.recipes import BOOSTERS, NAMES, SINGLE, Recipe, default_recipe
+from holdfast.training.recipes import BOOSTERS, MAX_ROUNDS, NAMES, PATIENCE, SINGLE, Recipe, default_recipe
 from holdfast.training.tuning import tune
 
 if TYPE_CHECKING:
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from holdfast.progress import Progress
     from holdfast.training.clock import Clock
     from holdfast.training.crossval import Fold
+
+MOST_TRIALS = 24
+"""Of one booster; more look for noise on tables of this kind's size."""
 
 _C_GRID = (0.003, 0.02, 0.1, 1.0)
 
@@ -96,7 +100,7 @@ class Search:
     def __post_init__(self) -> None:
         self._single: dict[str, CrossValidated] = {}
 
-    def run(self, names: Sequence[str], *, trials: int) -> list[Candidate]:
+    def run(self, names: Sequence[str], *, most_trials: int = MOST_TRIALS) -> list[Candidate]:
         """All candidates of ``names``, in the order of `recipes.NAMES`."""
         wanted = [name for name in _FIRST_THINGS_FIRST if name in names]
         self.progress.start("cross-validating models", len(wanted))
@@ -105,7 +109,7 @@ class Search:
                 continue
             self._single[name] = self._cross_validate(name)
             self.progress.advance(1, name.replace("_", " "))
-        self._tune([name for name in BOOSTERS if name in self._single], trials)
+        self._tune([name for name in BOOSTERS if name in self._single], most_trials)
         if self.fresh is not None and not self.clock.spent("second judgement", 0.9):
             self._judge_again(*self.fresh())
         candidates = [self._candidate_of(name) for name in NAMES if name in self._single]
@@ -130,13 +134,15 @@ class Search:
     def _loss(self, logit: NDArray[np.float64]) -> float:
         return float(row_log_loss(self.y, 1 / (1 + np.exp(-logit))).mean())
 
-    def _tune(self, boosters: list[str], trials: int) -> None:
+    def _tune(self, boosters: list[str], most: int) -> None:
         """Tune the two boosters that did best untuned; the defaults stay where nothing beats them."""
         best = sorted(boosters, key=lambda name: self._loss(self._single[name].logit))[:2]
-        if not trials or not best:
+        plan = {name: min(most, self._planned(name)) for name in best}
+        plan = {name: trials for name, trials in plan.items() if trials > 1}  # the first is the default again
+        if not plan:
             return
-        self.progress.start("tuning", trials * len(best))
-        for name in best:
+        self.progress.start("tuning", sum(plan.values()))
+        for name, trials in plan.items():
             untuned = self._single[name]
             start = default_recipe(name, len(self.y))
             begin = self.clock.seconds()
@@ -149,6 +155,12 @@ class Search:
             if self._loss(tuned.logit) < self._loss(untuned.logit):
                 seconds = untuned.fit_seconds + (self.clock.seconds() - begin)
                 self._single[name] = CrossValidated(tuned.recipe, tuned.logit, seconds, tuned.score_seconds)
+
+    def _planned(self, name: str) -> int:
+        """How many tries of a booster the budget has room for, by what the default took."""
+        cells = sum(fold.train.X.size for fold in self.folds)
+        rounds = (self._single[name].recipe.rounds or MAX_ROUNDS) + PATIENCE
+        return planned_trials(self.clock.budget, name, cells=cells, rounds=rounds)
 
     def _judge_again(self, folds: Sequence[Fold], part: NDArray[np.int64]) -> None:
         """Cross-validate every model as it would be built, on folds that neither tuned nor stopped it.

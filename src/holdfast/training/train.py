@@ -24,7 +24,7 @@ from holdfast.quality.table import training_table
 from holdfast.registry import Registry
 from holdfast.sources import RawTable
 from holdfast.training.baseline import baseline
-from holdfast.training.clock import Clock, planned_trials
+from holdfast.training.clock import Clock
 from holdfast.training.findings import Findings
 from holdfast.training.importance import importances
 from holdfast.training.leaderboard import leaderboard, why_chosen
@@ -104,7 +104,7 @@ def train(
     Args:
         table: one row a customer, with the label column.
         contract: describes the table.
-        budget: seconds for the search; the plan follows from it and the table's size.
+        budget: seconds for the search; the plan follows from it and the table.
         models: names among `holdfast.training.recipes.NAMES`; all by default.
         seed: the same seed, data and plan give the same model.
         home: where to register the version; without it the model is only returned.
@@ -125,8 +125,7 @@ def train(
     warnings = insist_on_enough(found, contract)
     task = Task(contract, found, seed, clock, told)
     search, program, note = task.search_folds()
-    trials = planned_trials(budget, *search.folds[0].train.X.shape)
-    candidates = search.run([n for n in names if not (n == "stack" and task.sampled)], trials=trials)
+    candidates = search.run([n for n in names if not (n == "stack" and task.sampled)])
     chosen, within = choose(candidates, search.y)
     compared = task.smote(search, names)
     threshold, threshold_why = _threshold(contract, chosen)

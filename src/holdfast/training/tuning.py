@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from holdfast.training.crossval import fold_log_loss, side_by_side, workers
-from holdfast.training.recipes import suggest
+from holdfast.training.recipes import first_tries, suggest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,7 +50,8 @@ def tune(
         sampler=optuna.samplers.TPESampler(seed=seed, n_startup_trials=6),
         pruner=optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=0),
     )
-    study.enqueue_trial(dict(start.settings))
+    for settings in first_tries(start):
+        study.enqueue_trial(settings)
     best, best_loss = start, np.inf
     for _ in range(trials):
         if clock.spent("tuning"):
