@@ -141,6 +141,10 @@ def test_figures_take_the_pages_colours_but_texts_stay_as_they_are():
     assert "font-family" not in drawn
 
 
+def test_a_figure_shrinks_no_further_than_can_be_read():
+    assert re.search(r'<svg[^>]* style="max-width: 300px; min-width: 195px"', draw("a", "a"))
+
+
 def test_figures_of_one_page_do_not_share_identifiers():
     first, second = (set(re.findall(r'\bid="([^"]+)"', draw("a", name))) for name in ("x", "y"))
     assert first

@@ -15,7 +15,7 @@ from hashlib import sha256
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from holdfast.pages.blocks import Html
+from holdfast.pages.blocks import Html, show
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -73,7 +73,7 @@ _SETTINGS: Any = {  # Any, because Matplotlib types each key by itself
 }
 _POINTS = 72.0
 READABLE = 0.65
-"""A figure shrinks to this share of its size on a narrow screen, and then scrolls."""
+"""A figure shrinks to this share of its size on a narrow screen, and then scrolls; on paper it fits."""
 
 
 @contextmanager
@@ -157,11 +157,15 @@ def svg(figure: Figure, *, description: str, caption: str | None = None) -> Html
     drawn = re.sub(r'style="[^"]*"', _in_page_style, drawn)
     label = html.escape(description)
     drawn = re.sub(r"^<svg ", lambda _: f'<svg role="img" aria-label="{label}" ', drawn)
-    drawn = re.sub(
-        r'(<svg[^>]*?) width="([0-9.]+)pt" height="[0-9.]+pt"', r'\1 style="max-width: \2px"', drawn
-    )
-    below = f"<figcaption>{html.escape(caption)}</figcaption>" if caption else ""
+    drawn = re.sub(r'(<svg[^>]*?) width="([0-9.]+)pt" height="[0-9.]+pt"', _in_page_size, drawn)
+    below = f"<figcaption>{show(caption)}</figcaption>" if caption else ""
     return Html(f"<figure>{drawn}{below}</figure>")
+
+
+def _in_page_size(opening: re.Match[str]) -> str:
+    """A figure's start with how wide it may be at the most and must be at the least."""
+    start, width = opening[1], float(opening[2])
+    return f'{start} style="max-width: {width:g}px; min-width: {READABLE * width:.0f}px"'
 
 
 def _in_page_style(style: re.Match[str]) -> str:
