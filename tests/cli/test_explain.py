@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 
 
@@ -19,6 +21,14 @@ def test_a_customer_is_explained_in_the_users_words(explain, trained):
     assert "Raises it" in done.out or "Lowers it" in done.out
     assert "points" in done.out
     assert "█" in done.out
+
+
+def test_one_reason_that_is_not_shown_is_one(explain, trained):
+    customer = trained.customers["customerID"][5]
+    ways = [reason["direction"] for reason in explain(customer, "--json").json()["reasons"]]
+    way = max(("up", "down"), key=ways.count)
+    told = explain(customer, "--top", str(ways.count(way) - 1)).out
+    assert re.search(r"… and 1 weaker one +\n", told)
 
 
 def test_json_has_the_models_own_figures(explain, trained):

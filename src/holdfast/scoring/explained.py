@@ -20,8 +20,10 @@ if TYPE_CHECKING:
 _TOLD = ("feature", "value", "unit", "effect", "points", "direction")
 _LEAST = 0.0005
 """Share of probability below which points round to none."""
-_BAR, _FRAME = 30, 110
+_BAR, _FRAME = 28, 82
 """Pixels: height of one bar, and of what is around all of them."""
+_LETTER, _WIDEST = 7.2, 330
+"""Pixels: width of a label's letter, and of the widest label."""
 
 
 class ExplainingModel(FileModel, Protocol):
@@ -128,7 +130,8 @@ def draw(why: Explained, path: Path, *, most: int = 10) -> None:
     labels = [short(f"{r['feature']}: {phrase(r['value'], r['unit'])}", 44) for r in shown]
     points = [100 * r["points"] for r in shown]
     with drawing():
-        figure, axes = new_figure(760, _FRAME + _BAR * max(1, len(shown)), margins=(320, 60, 44, 48))
+        left = min(_WIDEST, 16 + _LETTER * max(map(len, labels), default=0))
+        figure, axes = new_figure(760, _FRAME + _BAR * max(1, len(shown)), margins=(left, 10, 34, 48))
         figure.set_facecolor(COLOURS["paper"])
         colours = [COLOURS["left"] if value > 0 else COLOURS["stayed"] for value in points]
         bars = axes.barh(range(len(shown)), points, color=colours, height=0.62)
@@ -136,7 +139,8 @@ def draw(why: Explained, path: Path, *, most: int = 10) -> None:
         axes.set_yticks(range(len(shown)), labels)
         axes.grid(visible=False, axis="y")
         axes.axvline(0, color=COLOURS["muted"], linewidth=0.8)
-        axes.margins(x=0.15)
+        axes.margins(x=0.12)
+        axes.set_ylim(-0.7, max(1, len(shown)) - 0.3)
         axes.set_xlabel("points of probability: left lowers it, right raises it")
         heading(
             figure,
@@ -146,7 +150,8 @@ def draw(why: Explained, path: Path, *, most: int = 10) -> None:
         try:
             with scratch(path.parent, ".drawing-") as work:
                 fresh = work / path.name
-                figure.savefig(fresh, dpi=144 if path.suffix.lower() == ".png" else 72)
+                dpi = 144 if path.suffix.lower() == ".png" else 72
+                figure.savefig(fresh, dpi=dpi, bbox_inches="tight", pad_inches=0.2)
                 fresh.replace(path)
         except OSError as error:
             raise UsageError(
