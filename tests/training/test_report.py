@@ -202,6 +202,14 @@ def test_the_headline_adds_up(findings, html):
     assert f"for an expected gain of {gain:,.0f} (" in said
 
 
+def test_names_of_models_are_words(findings):
+    facts = {**findings.facts, "recipe": "blend (0.75 logistic_regression + 0.25 catboost)"}
+    found = dataclasses.replace(findings, facts=facts)
+    for told in (render(found), model_card(found)):
+        assert "0.75 logistic regression" in told
+        assert "logistic_regression" not in told
+
+
 def test_equal_findings_give_equal_bytes(findings, html):
     again = make_findings()
     assert render(again) == html

@@ -140,6 +140,8 @@ def _leaderboard(done: Trained) -> Table:
     from rich.table import Table  # noqa: PLC0415 - only when something is shown
     from rich.text import Text  # noqa: PLC0415 - only when something is shown
 
+    from holdfast.training.phrases import model_name  # noqa: PLC0415 - help must not wait for it
+
     table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column("")
     table.add_column("model")
@@ -153,12 +155,12 @@ def _leaderboard(done: Trained) -> Table:
         style = "bold" if row["chosen"] else "dim" if row["model"] == BASE_RATE else None
         table.add_row(
             mark,
-            Text(str(row["model"]).replace("_", " ")),
+            Text(model_name(str(row["model"]))),
             *(_figure(value) for value in figures),
             _figure(row["profit_per_customer"], 2),
             _figure(row["fit_seconds"], 1),
             _figure(row["score_us_per_row"], 1),
-            Text(row["note"] or ""),
+            Text(model_name(row["note"] or "")),
             style=style,
         )
     table.caption = "→ chosen   ≈ within noise of the best   figures out of fold"

@@ -76,7 +76,7 @@ def how_made(findings: Findings) -> Section:
     """What is needed to make the model again."""
     facts = findings.facts
     rows: list[tuple[Cell, ...]] = [
-        ("Recipe", str(facts.get("recipe", findings.chosen))),
+        ("Recipe", phrases.recipe(findings)),
         ("Seed", str(findings.seed)),
         ("Time", f"{words.number(findings.seconds, 2)} s of a budget of {words.number(findings.budget)} s"),
         ("Made", str(facts.get("created", words.NONE))),

@@ -72,7 +72,8 @@ def _what(findings: Findings) -> str:
     churn = findings.contract.churn
     said = [
         f"Gives each customer the probability of leaving ({churn.label} = {churn.positive}).",
-        f"Recipe: {findings.facts.get('recipe', findings.chosen)}. {findings.why}",
+        f"Recipe: {phrases.recipe(findings)}.",
+        f"Chosen: {findings.why}",
         findings.features_note,
     ]
     return _list(each for each in said if each)

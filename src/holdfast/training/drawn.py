@@ -15,13 +15,15 @@ if TYPE_CHECKING:
     from holdfast.training.curves import Ranked
     from holdfast.training.findings import Findings
 
-PANEL = (560, 370)
+PANEL = (480, 330)
 """Width and height of a figure that stands beside another."""
 WIDE = 860
 MARGINS = (58, 18, 34, 44)
 LINED_UP: Any = {"ha": "center", "va": "center"}
 DASHED = (0, (4, 3))
 BARS = 40
+WELL_RIGHT = 0.8
+"""From this threshold on its label stands to the left of it."""
 
 
 def roc(findings: Findings, ranked: Ranked) -> Html:
@@ -111,7 +113,8 @@ def lift(findings: Findings, ranked: Ranked) -> Html:
 
 def calibration(findings: Findings, ranked: Ranked) -> Html:
     """Predicted against seen churn in ten bins, and where the probabilities lie."""
-    figure, axes = new_figure(PANEL[0], 460, margins=(58, 18, 34, 146))
+    height = PANEL[1] + 80
+    figure, axes = new_figure(PANEL[0], height, margins=(58, 18, 34, 146))
     error = findings.test["calibration_error"]
     heading(figure, "Calibration", f"calibration error {words.fixed(error, 3)}")
     bins = calibration_bins(findings.test_y, findings.test_p)
@@ -131,7 +134,7 @@ def calibration(findings: Findings, ranked: Ranked) -> Html:
     axes.xaxis.set_major_formatter(_percent)
     axes.yaxis.set_major_formatter(_percent)
     axes.tick_params(labelbottom=False)
-    below = figure.add_axes((58 / PANEL[0], 44 / 460, 1 - 76 / PANEL[0], 84 / 460))
+    below = figure.add_axes((58 / PANEL[0], 44 / height, 1 - 76 / PANEL[0], 84 / height))
     edges = np.linspace(0, reach, BARS + 1)
     counts, _ = np.histogram(np.minimum(findings.test_p, reach), edges)
     below.stairs(counts, edges, fill=True, color=COLOURS["soft"])
@@ -168,13 +171,17 @@ def profit(findings: Findings, ranked: Ranked) -> Html:
     axes.axhline(values[0], color=COLOURS["muted"], linewidth=1, linestyle=DASHED)
     axes.step(thresholds, values, color=COLOURS["stayed"], where="post")
     _interval(axes, findings)
-    _chosen(axes, findings.threshold, at, f"chosen: {words.money(at)}", (12, 8))
     spot, best = best_acting(ranked, economics)
     if best.acted:
         peak = best.worth / ranked.rows
         axes.plot([spot], [peak], "D", color=COLOURS["third"], markersize=5)
-    low, high = min(0.0, float(values.min()), at), max(0.0, float(values.max()), at)
+    ends = findings.intervals.get("profit_per_customer", (at, at))
+    low, high = min(0.0, float(values.min()), at, *ends), max(0.0, float(values.max()), at, *ends)
     room = 0.12 * ((high - low) or 1.0)
+    beside, align = ((10, -10), "left") if findings.threshold < WELL_RIGHT else ((-10, -10), "right")
+    _chosen(
+        axes, findings.threshold, at, f"chosen: {words.money(at)}", beside, align=align, beneath=high + room
+    )
     _note(axes, 1, 0, "nobody: 0", 5)
     _note(axes, 1, float(values[0]), f"everybody: {words.money(float(values[0]))}", 5)
     axes.set(xlim=(0, 1), ylim=(low - room, high + room), xlabel="threshold: act from this probability on")
@@ -235,7 +242,7 @@ def _unit_square(axes: Axes, x: str, y: str) -> None:
 
 def _apart(axes: Axes) -> None:
     """Ticks far enough from the corner that both zeros can be read."""
-    axes.tick_params(axis="x", pad=6)
+    axes.tick_params(axis="x", pad=9)
 
 
 def _percent(value: float, _: object) -> str:
@@ -258,13 +265,20 @@ def _interval(axes: Axes, findings: Findings) -> None:
 
 
 def _chosen(
-    axes: Axes, x: float, y: float, text: str, away: tuple[float, float], *, align: str = "left"
+    axes: Axes,
+    x: float,
+    y: float,
+    text: str,
+    away: tuple[float, float],
+    *,
+    align: str = "left",
+    beneath: float | None = None,
 ) -> None:
-    """Mark where the threshold puts the business."""
+    """Mark where the threshold puts the business, with a label by the mark or below a height."""
     axes.plot([x], [y], "o", color=COLOURS["left"], markersize=8, clip_on=False, zorder=5)
     axes.annotate(
         text,
-        (x, y),
+        (x, y if beneath is None else beneath),
         away,
         textcoords="offset points",
         ha=align,

@@ -64,6 +64,6 @@ def why_chosen(chosen: Candidate, candidates: Sequence[Candidate], y: NDArray[np
         tail = " and every simpler model is worse by more than noise" if simpler else ""
         return f"{words} has the lowest log loss ({losses[best]:.4f}){tail}."
     return (
-        f"{best.replace('_', ' ')} has the lowest log loss ({losses[best]:.4f}); {words} "
-        f"({losses[chosen.name]:.4f}) is the simplest within one standard error of the difference."
+        f"{words} (log loss {losses[chosen.name]:.4f}) is the simplest within one standard error of the "
+        f"best, {best.replace('_', ' ')} ({losses[best]:.4f})."
     )

@@ -84,6 +84,11 @@ def model_name(name: str) -> str:
     return name.replace("_", " ")
 
 
+def recipe(findings: Findings) -> str:
+    """What the model is made of, for people."""
+    return model_name(str(findings.facts.get("recipe", findings.chosen)))
+
+
 def headline(findings: Findings, ranked: Ranked) -> str:
     """What acting by this model would have meant for the customers kept aside."""
     economics = findings.contract.economics

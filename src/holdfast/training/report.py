@@ -68,7 +68,7 @@ def _summary(findings: Findings, ranked: Ranked) -> Section:
         Html(lead),
         key_figures(_keys(findings, ranked)),
         paragraph("Ranges are 95 % intervals.", small=True),
-        paragraph(f"{findings.why} {findings.features_note}"),
+        paragraph(f"Chosen: {findings.why} {findings.features_note}"),
     )
 
 
@@ -131,13 +131,13 @@ def _probabilities(findings: Findings, drawn: Mapping[str, Html]) -> Section | N
     rows: list[tuple[Cell, ...]] = [
         (
             _range(each.least, each.most),
-            words.percent(each.predicted),
-            words.percent(each.seen),
+            words.fixed(100 * each.predicted, 1),
+            words.fixed(100 * each.seen, 1),
             _range(each.low, each.high),
         )
         for each in bins
     ]
-    sizes = f"{len(bins)} bins of about {words.count(bins[0].rows, 'customer')} each"
+    sizes = f"{len(bins)} bins of about {words.count(bins[0].rows, 'customer')} each, in %"
     listed = table(["Probability", "Predicted", "Left", "95 %"], rows, caption=sizes)
     return Section(
         "Are the probabilities right?",
@@ -156,8 +156,8 @@ def _pairs(*blocks: Html) -> Html:
 
 
 def _range(low: float, high: float) -> str:
-    """Two shares as one short text that stays on one line."""
-    return f"{words.fixed(100 * low, 1)}\N{EN DASH}{words.fixed(100 * high, 1)} %"
+    """Two shares in per cent as one short text that stays on one line."""
+    return f"{words.fixed(100 * low, 1)}\N{EN DASH}{words.fixed(100 * high, 1)}"
 
 
 def _ranking(findings: Findings, drawn: Mapping[str, Html]) -> Section:
@@ -194,7 +194,7 @@ def _leaderboard(findings: Findings, drawn: Mapping[str, Html]) -> Section:
     rows: list[tuple[Cell, ...]] = [
         (
             _candidate(row),
-            *(words.fixed(row[name], 4) for name in ("log_loss", "roc_auc", "pr_auc", "brier")),
+            *(words.fixed(row[name], 4) for name in ("log_loss", "roc_auc", "pr_auc")),
             words.fixed(row["calibration_error"], 3),
             words.fixed(row["profit_per_customer"], 2),
             words.number(row["fit_seconds"], 2) if row["fit_seconds"] else words.NONE,
@@ -202,13 +202,13 @@ def _leaderboard(findings: Findings, drawn: Mapping[str, Html]) -> Section:
         )
         for row in findings.leaderboard.iter_rows(named=True)
     ]
-    headers = ["Model", "Log loss", "AUC", "PR AUC", "Brier", "Cal. error", "Gain", "Fit, s", "µs a row"]
+    headers = ["Model", "Log loss", "AUC", "PR AUC", "Cal. error", "Gain", "Fit, s", "µs a row"]
     shown = [drawn["leaderboard"]] if "leaderboard" in drawn else []
     return Section(
         "Leaderboard",
         *shown,
         table(headers, rows),
-        paragraph(findings.why),
+        paragraph(f"Chosen: {findings.why}"),
         intro=f"Out of fold on {words.count(searched)} training customers, calibrated across "
         "folds; gain is per customer at the threshold. Noise is one standard error of the difference "
         "in log loss from the best, customer by customer; of the models within it, the simplest is chosen.",

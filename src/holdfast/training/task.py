@@ -112,7 +112,8 @@ class Task:
         for program in (plain, full):
             losses.append(self._quick_loss(self._folds(program, rows, part), y))
             self._progress.advance(1)
-        size = f"adding them changes the log loss of two quick models by {losses[1] - losses[0]:+.4f}"
+        way = "lowers" if losses[1] < losses[0] else "raises"
+        size = f"adding them {way} the log loss of two quick models by {abs(losses[1] - losses[0]):.4f}"
         if losses[1] < losses[0]:
             return full, f"The {added} record features are used: {size}."
         return plain, f"The {added} record features are left out of the matrix: {size}."
