@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import threading
 import time
@@ -13,6 +14,7 @@ import pytest
 
 from holdfast.api.live import Live
 from holdfast.errors import HoldfastError
+from holdfast.model import Model
 from holdfast.registry import Registry
 
 WITHIN = 1.0
@@ -219,6 +221,23 @@ def test_files_that_were_really_changed_are_named_and_where_they_are_is_not(trai
         assert "holdfast models rollback" in body
         assert str(tmp_path) not in body
         assert "the home" not in body
+    registry.close()
+
+
+def test_another_model_under_a_manifest_of_its_own_is_not_what_was_registered(trained, tmp_path, open_client):
+    home = tmp_path / "home"
+    shutil.copytree(trained.home, home)
+    registry = Registry(home)
+    folder = registry.resolve("champion").path
+    card, manifest = folder / "model_card.md", folder / "manifest.json"
+    before = hashlib.sha256(card.read_bytes()).hexdigest()
+    card.write_text("Trust me.")
+    after = hashlib.sha256(card.read_bytes()).hexdigest()
+    manifest.write_text(manifest.read_text().replace(before, after))
+    Model.load(folder)  # in itself it is whole
+    live = Live(registry)
+    client = open_client(SimpleNamespace(live=lambda: live))
+    assert "not the one that was registered" in client.get("/readyz").json()["detail"]
     registry.close()
 
 

@@ -155,6 +155,7 @@ class Live:
         )
 
     def _open(self, version: Version) -> Serving:
+        self._registry.verify(version.label)
         model = self._load(version)
         intake = Intake(model.contract)
         # One answer before the first customer's: libraries load and expressions compile at their first use.
@@ -195,5 +196,5 @@ def import_libraries() -> None:
 
 
 def load_version(version: Version) -> Model:
-    """Open a registered version; its files are verified first."""
+    """Open a registered version."""
     return Model.load(Path(version.path), version=version.label)
