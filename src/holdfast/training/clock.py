@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 
-SHARE = 0.25
+SHARE = 0.2
 """Of the budget, for tuning one booster."""
 
 _FIXED = 0.5
