@@ -18,9 +18,6 @@ if TYPE_CHECKING:
 ORACLE_MARK = b"holdfast.oracle"
 """Key in a Parquet file's metadata that marks a simulator's oracle: the answers, never an input."""
 
-READ_CELLS = 5_000_000
-"""About so many cells are decoded at once."""
-
 
 def parquet_batches(
     path: Path, *, batch_rows: int, columns: Sequence[str] | None = None
@@ -41,26 +38,20 @@ def parquet_batches(
         chosen = [raw for raw, name in zip(file.schema_arrow.names, names, strict=True) if name in wanted]
         kept = [name for name in names if name in wanted]
         total = file.metadata.num_rows
-    # Polars reads text several times as fast as Arrow's batches, and each slice lets go of what it read. A
-    # slice decodes every row group that it touches, so it is several batches long where the rows are short.
+    # Polars reads text several times as fast as Arrow's batches, and each slice lets go of what it read.
     rows = pl.scan_parquet(path, glob=False, hive_partitioning=False, cache=False).select(
         pl.col(raw).alias(name) for raw, name in zip(chosen, kept, strict=True)
     )
-    stride = batch_rows * max(1, READ_CELLS // (batch_rows * max(1, len(kept))))
-    for start in range(0, total, stride):
+    for start in range(0, total, batch_rows):
         try:
-            read = rows.slice(start, stride).collect()
+            frame = rows.slice(start, batch_rows).collect()
         except (OSError, pl.exceptions.PolarsError) as error:
             raise SourceError(
                 f"The Parquet file is damaged: {error}.",
                 where=f"{path}, after row {start:,}",
                 hint="Write or copy it again.",
             ) from error
-        for offset, frame in enumerate(read.iter_slices(batch_rows)):
-            first = start + offset * batch_rows
-            yield RawBatch(
-                frame, first + 1, nothing_malformed(), None, min(1.0, (first + frame.height) / total)
-            )
+        yield RawBatch(frame, start + 1, nothing_malformed(), None, min(1.0, (start + frame.height) / total))
 
 
 def parquet_rows(path: Path) -> int:
