@@ -54,8 +54,14 @@ class Slot:
 Targets = Sequence["NDArray[np.float32] | None"]
 """Where the values of a codec's slots go: a column of the matrix each, or nowhere."""
 
-Writer = Callable[[pl.Series, Targets], None]
-"""Writes what a codec makes of a column, with NumPy: here Polars takes several times as long."""
+Writer = Callable[["NDArray[Any]", Targets], None]
+"""Writes the slots, from the values that its codec's expression gave."""
+
+Reading = tuple[pl.Expr, Writer]
+"""What a codec asks of Polars, in one go with all others, and what it makes of that with NumPy.
+
+The one is quick for a row, where each call counts, the other for many, where each cell does.
+"""
 
 
 @dataclass(frozen=True)
@@ -70,21 +76,20 @@ class _Number:
     def slots(self) -> list[Slot]:
         return [Slot(self.feature, self.role)]
 
-    def writer(self, dtype: pl.DataType) -> Writer:  # noqa: ARG002 - one call for all codecs
-        def write(column: pl.Series, targets: Targets) -> None:
-            target = targets[0]
-            if target is None:
-                return
-            if self.cuts is None:
-                target[:] = column.cast(pl.Float32).to_numpy()
-            else:
-                value = column.cast(pl.Float64).to_numpy()
-                target[:] = np.where(np.isnan(value), np.nan, sum(value > cut for cut in self.cuts))
-            beyond = ~np.isfinite(target)
-            if beyond.any():
-                target[beyond] = np.nan
+    def reading(self, dtype: pl.DataType) -> Reading:  # noqa: ARG002 - one call for all codecs
+        wanted = pl.Float32 if self.cuts is None else pl.Float64
+        value = pl.col(self.feature).cast(wanted).fill_null(np.nan)
+        return value, self._write if self.cuts is None else self._write_third
 
-        return write
+    def _write(self, values: NDArray[Any], targets: Targets) -> None:
+        for target in targets:
+            if target is not None:
+                target[:] = values
+                target[np.isinf(values)] = np.nan  # too large for float32
+
+    def _write_third(self, values: NDArray[Any], targets: Targets) -> None:
+        third = sum((values > cut for cut in self.cuts or ()), np.zeros(len(values)))
+        self._write(np.where(np.isnan(values), np.nan, third), targets)
 
 
 @dataclass(frozen=True)
@@ -100,17 +105,17 @@ class _Flags:
         absent = [Slot(self.feature, "flag", "(missing)")] if self.missing else []
         return [Slot(self.feature, "flag", level) for level in self.levels] + absent
 
-    def writer(self, dtype: pl.DataType) -> Writer:
-        read = _Codes(self.levels, dtype)
-        codes = [*range(len(self.levels)), *([read.missing] if self.missing else [])]
+    def reading(self, dtype: pl.DataType) -> Reading:
+        codes = _Codes(self.levels, dtype)
+        places = [*range(len(self.levels)), *([codes.missing] if self.missing else [])]
 
-        def write(column: pl.Series, targets: Targets) -> None:
-            found = read(column)
-            for code, target in zip(codes, targets, strict=True):
+        def write(values: NDArray[Any], targets: Targets) -> None:
+            found = codes.of(values)
+            for code, target in zip(places, targets, strict=True):
                 if target is not None:
                     np.equal(found, code, out=target)
 
-        return write
+        return codes.expression(self.feature), write
 
 
 @dataclass(frozen=True)
@@ -136,18 +141,18 @@ class _Rates:
         rate = [Slot(self.feature, "rate")]
         return [*rate, Slot(self.feature, "count")] if self.counted else rate
 
-    def writer(self, dtype: pl.DataType) -> Writer:
-        read = _Codes(self.levels, dtype)
+    def reading(self, dtype: pl.DataType) -> Reading:
+        codes = _Codes(self.levels, dtype)
         rates = np.array([*self.rates, self.other, self.missing], np.float32)
         counts = np.array([*np.log1p(self.counts), 0.0, 0.0], np.float32)
 
-        def write(column: pl.Series, targets: Targets) -> None:
-            found = read(column)
-            for values, target in zip((rates, counts), targets, strict=False):
+        def write(values: NDArray[Any], targets: Targets) -> None:
+            found = codes.of(values)
+            for table, target in zip((rates, counts), targets, strict=False):
                 if target is not None:
-                    target[:] = values[found]
+                    target[:] = table[found]
 
-        return write
+        return codes.expression(self.feature), write
 
 
 class _Codes:
@@ -163,19 +168,28 @@ class _Codes:
         self.missing = len(levels) + 1
         listed = pl.Enum(levels)
         self._type = dtype if isinstance(dtype, pl.Enum) else listed
+        self._cast = not isinstance(dtype, pl.Enum)
         position = {level: place for place, level in enumerate(levels)}
         places = [position.get(level, self.other) for level in self._type.categories]
         self._places = np.array([*places, self.other, self.missing], np.uint32)
 
-    def __call__(self, column: pl.Series) -> NDArray[np.uint32]:
-        """Codes of a column, shape (n,)."""
-        listed = column if column.dtype == self._type else column.cast(self._type, strict=False)
-        unlisted, absent = len(self._places) - 2, len(self._places) - 1
-        found = listed.to_physical().cast(pl.UInt32).fill_null(unlisted).to_numpy()
-        if column.null_count():
-            found = np.where(column.is_null().to_numpy(), absent, found)
-        codes: NDArray[np.uint32] = self._places[found]
+    def expression(self, feature: str) -> pl.Expr:
+        """What `of` needs to know of a column, as UInt32."""
+        column = pl.col(feature)
+        unlisted, absent = (pl.lit(len(self._places) - back, pl.UInt32) for back in (2, 1))
+        if not self._cast:
+            return column.to_physical().cast(pl.UInt32).fill_null(absent)
+        known = column.cast(self._type, strict=False).to_physical().cast(pl.UInt32).fill_null(unlisted)
+        return pl.when(column.is_null()).then(absent).otherwise(known).alias(feature)
+
+    def of(self, values: NDArray[Any]) -> NDArray[np.uint32]:
+        """The codes, shape (n,), from what `expression` gave."""
+        codes: NDArray[np.uint32] = self._places[values]
         return codes
+
+    def read(self, column: pl.Series) -> NDArray[np.uint32]:
+        """The codes of one column, shape (n,)."""
+        return self.of(column.to_frame().select(self.expression(column.name)).to_series().to_numpy())
 
 
 _Codec = _Number | _Flags | _Rates
@@ -198,7 +212,7 @@ class Encoder:
         self._codecs: list[_Codec] = []
         self._kept: list[int] = []
         self._places: list[list[int | None]] = []
-        self._writers: list[Writer] | None = None
+        self._readings: list[Reading] | None = None
         self.slots: list[Slot] = []
 
     def fit(self, features: pl.DataFrame, y: NDArray[np.int8]) -> Encoder:
@@ -216,12 +230,13 @@ class Encoder:
 
     def transform(self, features: pl.DataFrame) -> NDArray[np.float32]:
         """The matrix of any rows, each by itself: shape (n, len(slots)), Fortran order, missing as NaN."""
-        if self._writers is None:
-            self._writers = [codec.writer(features.schema[codec.feature]) for codec in self._codecs]
+        if self._readings is None:
+            schema = features.schema
+            self._readings = [codec.reading(schema[codec.feature]) for codec in self._codecs]
+        columns = features.select([expression for expression, _ in self._readings]).get_columns()
         matrix = np.empty((features.height, len(self.slots)), np.float32, order="F")
-        for codec, write, places in zip(self._codecs, self._writers, self._places, strict=True):
-            targets = [None if place is None else matrix[:, place] for place in places]
-            write(features.get_column(codec.feature), targets)
+        for column, (_, write), places in zip(columns, self._readings, self._places, strict=True):
+            write(column.to_numpy(), [None if place is None else matrix[:, place] for place in places])
         return matrix
 
     def fit_transform(self, features: pl.DataFrame, y: NDArray[np.int8], *, seed: int) -> NDArray[np.float32]:
@@ -239,7 +254,7 @@ class Encoder:
         for at, slot in enumerate(self.slots):
             if slot.role == "rate":
                 levels = codecs[slot.feature].levels
-                codes = _Codes(levels, features.schema[slot.feature])(features[slot.feature])
+                codes = _Codes(levels, features.schema[slot.feature]).read(features[slot.feature])
                 for fold in range(_RISK_FOLDS):
                     out = part == fold
                     rates, _ = _smoothed_rates(codes[~out], y[~out], len(levels) + 2)
@@ -278,7 +293,7 @@ class Encoder:
         self._places = [
             [place.get(position) for position in islice(every, len(codec.slots))] for codec in codecs
         ]
-        self._writers = None
+        self._readings = None
 
     def _learn(self, column: pl.Series, y: NDArray[np.int8]) -> _Codec | None:
         """How one feature is encoded; None where it says the same of every training row."""
@@ -335,7 +350,7 @@ def _learn_rates(
     """The smoothed rate of every level seen more than once; the rest share one rate."""
     kept = counts.filter(pl.col("count") > 1)
     levels = tuple(str(level) for level in kept[column.name])
-    codes = _Codes(levels, column.dtype)(column)
+    codes = _Codes(levels, column.dtype).read(column)
     rates, sizes = _smoothed_rates(codes, y, len(levels) + 2)
     known = len(levels)
     return _Rates(
