@@ -271,3 +271,15 @@ def test_a_table_of_constants_has_an_empty_matrix(make_contract, conformed):
     frame = program.frame(conformed(contract, {"k": ["a"] * 30, "x": [1] * 30}))
     encoder = Encoder(program).fit(frame, (np.arange(30) % 3 == 0).astype(np.int8))
     assert encoder.slots == []
+
+
+@pytest.mark.parametrize("levels", [3, MAX_FLAGS + 1])
+def test_a_column_may_be_called_anything(make_contract, conformed, levels):
+    names = ["count", "level", "len", "literal"]
+    contract = make_contract({name: {"kind": "category"} for name in names})
+    draw = np.random.default_rng(8)
+    rows = {name: [f"l{at}" for at in draw.integers(0, levels, 600)] for name in names}
+    program = FeatureProgram(contract)
+    y = draw.integers(0, 2, 600).astype(np.int8)
+    encoder = Encoder(program).fit(program.frame(conformed(contract, rows)), y)
+    assert {slot.feature for slot in encoder.slots} == set(names)

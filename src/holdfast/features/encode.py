@@ -306,11 +306,16 @@ class Encoder:
             return _Number(name, "flag") if column.n_unique() > 1 else None
         if column.dtype.is_numeric():
             return _Number(name, "number") if column.n_unique() > 1 else None
-        counts = column.drop_nulls().cast(pl.String).value_counts(sort=True)
-        counts = counts.sort(["count", name], descending=[True, False])
+        counts = common_levels(column)
         if name in self._program.risks or counts.height > MAX_FLAGS:
             return _learn_rates(column, y, counts, counted=name not in self._program.risks)
         return _learn_flags(column, counts)
+
+
+def common_levels(column: pl.Series) -> pl.DataFrame:
+    """Each ``level`` (text) of a column and its ``count``, most common first, equally common ones by name."""
+    counts = column.alias("level").drop_nulls().cast(pl.String).value_counts()
+    return counts.sort(["count", "level"], descending=[True, False])
 
 
 def _originals(matrix: NDArray[np.float32]) -> list[int]:
@@ -335,7 +340,7 @@ def _learn_flags(column: pl.Series, counts: pl.DataFrame) -> _Flags | None:
     """One flag a common level; of two levels that cover all rows only the rarer, which says it all."""
     missing = column.null_count()
     common = counts.filter(pl.col("count") >= RARE)
-    levels = [str(level) for level in common[column.name]]
+    levels = [str(level) for level in common["level"]]
     has_missing = missing >= RARE
     if len(levels) + has_missing < 2 and common.height == counts.height and not missing:  # noqa: PLR2004 - one level says nothing
         return None
@@ -349,7 +354,7 @@ def _learn_rates(
 ) -> _Rates | None:
     """The smoothed rate of every level seen more than once; the rest share one rate."""
     kept = counts.filter(pl.col("count") > 1)
-    levels = tuple(str(level) for level in kept[column.name])
+    levels = tuple(str(level) for level in kept["level"])
     codes = _Codes(levels, column.dtype).read(column)
     rates, sizes = _smoothed_rates(codes, y, len(levels) + 2)
     known = len(levels)

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from holdfast.features.encode import common_levels
+
 if TYPE_CHECKING:
     import polars as pl
     from numpy.typing import NDArray
@@ -37,11 +39,10 @@ def _column(column: pl.Series) -> dict[str, Any]:
     if column.dtype.is_numeric() or column.dtype.is_temporal():
         edges, shares = _bins(known.to_physical().to_numpy().astype(np.float64))
         return {"missing": missing, "edges": edges, "shares": shares}
-    counts = known.cast(str).value_counts(sort=True).sort(["count", column.name], descending=[True, False])
-    top = counts.head(_MOST_LEVELS)
+    top = common_levels(known).head(_MOST_LEVELS)
     return {
         "missing": missing,
-        "levels": top[column.name].to_list(),
+        "levels": top["level"].to_list(),
         "shares": (top["count"] / max(known.len(), 1)).to_list(),
     }
 
