@@ -166,7 +166,29 @@ def test_settings_that_start_badly_are_given_up(small, monkeypatch):
     folds, _ = folds_of(*small)
     start = default_recipe("lightgbm", 900)
     tune(start, folds, trials=8, seed=1, clock=Clock(1e6), progress=NullProgress())
-    assert len(calls) == 4 * 5 + 4 * 1
+    assert len(calls) == 4 * 5 + 4 * 2
+
+
+@pytest.mark.parametrize("cores", [1, 3, 5, 8])
+def test_how_many_cores_there_are_does_not_change_what_is_tried(small, monkeypatch, cores):
+    folds, _ = folds_of(*small)
+    start = default_recipe("lightgbm", 900)
+    place = {id(fold): at for at, fold in enumerate(folds)}
+    tries = []
+
+    def judged(recipe, fold, **_settings):
+        """What does well on the first folds does badly on the last."""
+        tries.append(tuple(recipe.settings.values()))
+        return recipe.settings["subsample"] * (2 - place[id(fold)])
+
+    def tried(workers):
+        tries.clear()
+        monkeypatch.setattr("holdfast.training.tuning.workers", lambda: workers)
+        best = tune(start, folds, trials=20, seed=1, clock=Clock(1e6), progress=NullProgress())
+        return best, list(dict.fromkeys(tries))
+
+    monkeypatch.setattr("holdfast.training.tuning.fold_log_loss", judged)
+    assert tried(cores) == tried(2)
 
 
 def test_when_time_is_short_the_first_model_is_there_and_the_rest_is_named(small):
