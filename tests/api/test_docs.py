@@ -5,6 +5,7 @@ import re
 import pytest
 
 from holdfast.api.intake import Intake
+from holdfast.api.live import Serving
 
 POSTS = ["/predict", "/predict/batch", "/batch_predict", "/explain"]
 
@@ -72,6 +73,19 @@ def test_the_page_and_all_it_loads_come_from_this_server(client):
     assert len(loaded) == 2
     for address in loaded:
         assert client.get(address).status_code == 200
+
+
+def test_the_document_is_of_the_model_in_charge_even_where_it_lies_in_the_place_of_an_earlier_one(
+    serve_model, make_model
+):
+    first = make_model()
+    client = serve_model(first)
+    live, intake = client.app.state.live, Intake(first.contract)
+    for number in range(2, 20):
+        model = make_model(version=f"v{number}")
+        live.current = None
+        live.current = Serving(model, intake)
+        assert client.app.openapi()["info"]["title"].endswith(model.version)
 
 
 @pytest.mark.parametrize(

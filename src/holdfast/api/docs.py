@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from importlib import resources
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.openapi.utils import get_openapi
@@ -39,15 +40,15 @@ _NO_MODEL = {
 
 def add_docs(app: FastAPI) -> None:
     """Give ``app`` its ``/openapi.json`` and ``/docs``. The page needs no other server."""
-    made: dict[int | None, dict[str, Any]] = {}
+    made: WeakKeyDictionary[Serving, dict[str, Any]] = WeakKeyDictionary()  # keeps no model in memory
 
     def openapi() -> dict[str, Any]:
         serving: Serving | None = app.state.live.current
-        key = id(serving) if serving else None
-        if key not in made:
-            made.clear()
-            made[key] = document(app, serving)
-        return made[key]
+        if serving is None:
+            return document(app, None)
+        if serving not in made:
+            made[serving] = document(app, serving)
+        return made[serving]
 
     async def page() -> HTMLResponse:
         return get_swagger_ui_html(
