@@ -141,6 +141,14 @@ def test_a_damaged_model_is_refused(holdfast, trained, table, tmp_path, harm):
     assert not (tmp_path / "customers.scored.csv").exists()
 
 
+def test_a_folder_called_champion_does_not_stand_in_for_the_champion(holdfast, trained, table):
+    holdfast("models", "export", "v1", "champion", "--home", trained.home)
+    done = holdfast("score", table, "--home", trained.home, "--json")
+    assert done.json()["model_version"] == "v1"
+    copied = holdfast("score", table, "--model", "./champion", "--force", "--json")
+    assert copied.json()["model_version"] == "unregistered"
+
+
 def test_a_copied_model_scores_by_its_folder(holdfast, trained, table, tmp_path):
     holdfast("models", "export", "v1", "copy", "--home", trained.home)
     done = holdfast("score", table, "--model", "copy", "--json")

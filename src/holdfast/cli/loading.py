@@ -24,14 +24,16 @@ ModelRef = Annotated[
 def load_model(session: Session, ref: str) -> Model:
     """The model that ``ref`` means, its files checked against what was registered.
 
+    What is registered goes before a folder of the same name, which can be given as ``./champion``.
+
     Raises:
         UnknownVersionError: nothing is registered under that name, or nothing at all.
         HoldfastError: its files are damaged.
     """
     from holdfast.model import Model  # noqa: PLC0415 - help must not wait for it
-    from holdfast.registry import Registry  # noqa: PLC0415 - help must not wait for it
+    from holdfast.registry import Registry, is_reference  # noqa: PLC0415 - help must not wait for it
 
-    if (Path(ref) / "manifest.json").is_file():
+    if not is_reference(ref) and (Path(ref) / "manifest.json").is_file():
         return Model.load(ref)
     registry = Registry(session.home)
     try:

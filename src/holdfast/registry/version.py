@@ -62,6 +62,19 @@ class Version:
         return plain | {"version": self.label, "path": str(self.path), "created": self.created.isoformat()}
 
 
+_NUMBER = re.compile(r"v?(\d{1,9})")
+
+
+def is_reference(ref: str) -> bool:
+    """Whether ``ref`` is written as what `pick` understands: a slot's name or a number.
+
+    >>> is_reference("champion"), is_reference("V3"), is_reference("./champion")
+    (True, True, False)
+    """
+    wanted = ref.strip().casefold()
+    return wanted in {"champion", "challenger"} or _NUMBER.fullmatch(wanted) is not None
+
+
 def pick(versions: Sequence[Version], ref: str) -> Version:
     """The version that ``ref`` means: ``champion``, ``challenger``, ``3`` or ``v3``.
 
@@ -69,7 +82,7 @@ def pick(versions: Sequence[Version], ref: str) -> Version:
         UnknownVersionError: there is none; names those that there are.
     """
     wanted = ref.strip().casefold()
-    number = re.fullmatch(r"v?(\d{1,9})", wanted)
+    number = _NUMBER.fullmatch(wanted)
     for version in versions:
         in_slot = version.status != "retired" and version.status == wanted
         if in_slot or (number and int(number[1]) == version.number):
