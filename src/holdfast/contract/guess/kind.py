@@ -212,7 +212,7 @@ def _numbers(
         return KindGuess(Column(kind=Kind.CATEGORY), "whole numbers too long to be amounts")
     kind = Kind.INTEGER if whole else Kind.NUMBER
     what = "whole numbers" if whole else "numbers"
-    why = f"{what}, {low:,.6g} to {high:,.6g}" if abs(high) < 1e6 else f"{what}, {low:g} to {high:g}"  # noqa: PLR2004
+    why = f"{what}, {low:,.6g} to {high:,.6g}" if abs(high) < 1e6 else f"{what}, {low:g} to {high:g}"  # noqa: PLR2004 - digits up to a million
     if decimal == ",":
         why += ", with a decimal comma"
     if unreadable:
