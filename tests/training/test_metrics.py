@@ -12,6 +12,7 @@ from holdfast.training.metrics import (
     calibration_error,
     evaluate_predictions,
     lift,
+    log_odds_loss,
     profit,
     row_log_loss,
 )
@@ -77,6 +78,14 @@ def test_certain_and_wrong_is_bad_but_finite():
     found = evaluate_predictions(y, p, threshold=0.5, economics=MONEY)
     assert 20 < found["log_loss"] < 40
     assert np.isfinite(row_log_loss(y, p)).all()
+
+
+def test_the_loss_of_log_odds_of_any_size_is_finite_and_says_nothing():
+    y = np.array([0, 1, 0, 1], np.int8)
+    small = np.array([-1.0, 0.5, 2.0, 3.0])
+    assert log_odds_loss(y, small) == pytest.approx(np.logaddexp(0, np.where(y == 1, -small, small)).mean())
+    assert log_odds_loss(y, np.array([-1e4, 1e4, -1e4, 1e4])) < 1e-14
+    assert np.isfinite(log_odds_loss(y, np.array([1e4, -1e4, 1e4, -1e4])))
 
 
 def test_intervals_contain_their_figure_and_repeat_with_the_seed():

@@ -15,7 +15,7 @@ from holdfast.features import Encoder
 from holdfast.quality.table import TableError
 from holdfast.training.fitting import Fitted, Rows, fit
 from holdfast.training.linear import fit_spline_logistic
-from holdfast.training.metrics import row_log_loss
+from holdfast.training.metrics import log_odds_loss
 from holdfast.training.recipes import Recipe
 
 if TYPE_CHECKING:
@@ -159,8 +159,7 @@ def cross_validate_penalties(penalties: Sequence[float], folds: Sequence[Fold]) 
 def fold_log_loss(recipe: Recipe, fold: Fold, *, seed: int) -> float:
     """Mean log loss of one fold, for tuning."""
     fitted = fit(recipe, fold.train, fold.slots, held_out=fold.judged, seeds=(seed,))
-    probability = 1 / (1 + np.exp(-fitted.estimator.logit(fold.judged.X)))
-    return float(row_log_loss(fold.judged.y, probability).mean())
+    return log_odds_loss(fold.judged.y, fitted.estimator.logit(fold.judged.X))
 
 
 def stacked_folds(folds: Sequence[Fold], layer: NDArray[np.float64]) -> list[Fold]:

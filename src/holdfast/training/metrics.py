@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from scipy.special import expit
 from sklearn.metrics import average_precision_score, brier_score_loss, log_loss, roc_auc_score
 
 from holdfast.decisions import expected_gain
@@ -23,6 +24,11 @@ def row_log_loss(y: NDArray[np.int8], p: NDArray[np.float64]) -> NDArray[np.floa
     """Log loss of each row, shape (n,), probabilities kept 1e-15 from 0 and 1."""
     q = np.clip(p, 1e-15, 1 - 1e-15)
     return -np.where(y == 1, np.log(q), np.log1p(-q))
+
+
+def log_odds_loss(y: NDArray[np.int8], logit: NDArray[np.float64]) -> float:
+    """Mean log loss of log-odds of any size."""
+    return float(row_log_loss(y, expit(logit)).mean())
 
 
 def calibration_error(y: NDArray[np.int8], p: NDArray[np.float64]) -> float:

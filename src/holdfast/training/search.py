@@ -15,7 +15,7 @@ from holdfast.training.crossval import (
     cross_validate_penalties,
     stacked_folds,
 )
-from holdfast.training.metrics import row_log_loss
+from holdfast.training.metrics import log_odds_loss, row_log_loss
 from holdfast.training.recipes import BOOSTERS, MAX_ROUNDS, NAMES, PATIENCE, SINGLE, Recipe, default_recipe
 from holdfast.training.tuning import tune
 
@@ -132,7 +132,7 @@ class Search:
         return cross_validate(default_recipe(name, len(self.y)), self.folds, seed=self.seed)
 
     def _loss(self, logit: NDArray[np.float64]) -> float:
-        return float(row_log_loss(self.y, 1 / (1 + np.exp(-logit))).mean())
+        return log_odds_loss(self.y, logit)
 
     def _tune(self, boosters: list[str], most: int) -> None:
         """Tune the two boosters that did best untuned; the defaults stay where nothing beats them."""

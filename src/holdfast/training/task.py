@@ -9,7 +9,7 @@ import numpy as np
 from holdfast.features import FeatureProgram
 from holdfast.training.build import build
 from holdfast.training.crossval import cross_validate, make_folds
-from holdfast.training.metrics import row_log_loss
+from holdfast.training.metrics import log_odds_loss
 from holdfast.training.recipes import Recipe, default_recipe
 from holdfast.training.search import Candidate, Search
 from holdfast.training.smote import smote_row
@@ -126,7 +126,7 @@ class Task:
         """Mean log loss of a curve model and a tree model at their defaults."""
         quick = [Recipe("logistic_regression", {"C": 0.02}), default_recipe("lightgbm", len(y))]
         logits = [cross_validate(recipe, folds, seed=self._seed).logit for recipe in quick]
-        return float(np.mean([row_log_loss(y, 1 / (1 + np.exp(-z))).mean() for z in logits]))
+        return float(np.mean([log_odds_loss(y, logit) for logit in logits]))
 
     def smote(self, search: Search, names: Sequence[str]) -> list[Candidate]:
         """The compared SMOTE row, where XGBoost runs, the table is of a size for it and time is left."""
