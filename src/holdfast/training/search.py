@@ -61,7 +61,7 @@ class Candidate:
         plan: how to build it; None for a row that is only compared.
         calibrator: fitted on all out-of-fold log-odds.
         probability: calibrated across folds, shape (n,).
-        fit_seconds: one-thread seconds, members included.
+        fit_seconds: one-thread seconds, members included; tuning's are by the clock.
         score_seconds: one-thread seconds to score the n rows, members included.
         note: what a reader should know.
     """
