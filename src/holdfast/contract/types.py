@@ -207,10 +207,6 @@ class Contract(_Frozen):
         unusable = {Kind.ID, Kind.TEXT}
         return {n: c for n, c in self.columns.items() if not c.exclude and c.kind not in unusable}
 
-    def with_meaning(self, meaning: Meaning) -> list[str]:
-        """Names of the input columns that carry ``meaning``, in the file's order."""
-        return [name for name, column in self.inputs.items() if column.meaning is meaning]
-
     def canonical(self) -> dict[str, Any]:
         """The contract as plain JSON types, defaults left out; equal contracts give equal results."""
         return self.model_dump(mode="json", exclude_defaults=True)

@@ -239,17 +239,27 @@ class Encoder:
             write(column.to_numpy(), [None if place is None else matrix[:, place] for place in places])
         return matrix
 
-    def fit_transform(self, features: pl.DataFrame, y: NDArray[np.int8], *, seed: int) -> NDArray[np.float32]:
+    def fit_transform(
+        self,
+        features: pl.DataFrame,
+        y: NDArray[np.int8],
+        *,
+        seed: int,
+        groups: NDArray[np.int64] | None = None,
+    ) -> NDArray[np.float32]:
         """`fit`, then the matrix of the training rows with each rate computed from other rows only.
 
         Args:
             features: training rows.
             y: their labels.
             seed: decides which rows are left out together.
+            groups: rows that may be one customer, by number; they are left out together.
         """
         self.fit(features, y)
         matrix = self.transform(features)
-        part = np.random.default_rng(seed).permutation(len(y)) % _RISK_FOLDS
+        draw = np.random.default_rng(seed)
+        part = draw.permutation(len(y)) if groups is None else draw.permutation(groups.max() + 1)[groups]
+        part %= _RISK_FOLDS
         codecs = {codec.feature: codec for codec in self._codecs if isinstance(codec, _Rates)}
         for at, slot in enumerate(self.slots):
             if slot.role == "rate":

@@ -33,6 +33,7 @@ def build(
     *,
     layer: NDArray[np.float64],
     seed: int,
+    groups: NDArray[np.int64] | None = None,
 ) -> Scorer:
     """Refit ``plan`` on ``features``.
 
@@ -48,10 +49,11 @@ def build(
         layer: out-of-fold log-odds of the plan's first layer on these rows, for a second layer to learn from;
             shape (n, members), unused without one.
         seed: the first seed.
+        groups: rows that may be one customer, by number.
     """
     seeds = range(seed, seed + (1 if len(y) > _MANY_ROWS else 3))
     encoder = Encoder(program)
-    X = encoder.fit_transform(features, y, seed=seed)
+    X = encoder.fit_transform(features, y, seed=seed, groups=groups)
     train = Rows(X, y)
 
     def refit(recipe: Recipe) -> Estimator:

@@ -86,6 +86,7 @@ def make_folds(
     program: FeatureProgram,
     *,
     seed: int,
+    groups: NDArray[np.int64] | None = None,
 ) -> list[Fold]:
     """Encode each fold by its own training rows.
 
@@ -95,12 +96,14 @@ def make_folds(
         part: number of the fold that judges each row.
         program: whose features.
         seed: of the cross-fitted rates.
+        groups: rows that may be one customer, by number.
     """
 
     def encode(number: int) -> Fold:
         judged, learn = np.flatnonzero(part == number), np.flatnonzero(part != number)
         encoder = Encoder(program)
-        X = encoder.fit_transform(features[learn], y[learn], seed=seed)
+        alike = None if groups is None else groups[learn]
+        X = encoder.fit_transform(features[learn], y[learn], seed=seed, groups=alike)
         if not encoder.slots:
             raise TableError(
                 "No column tells one customer from another: each has one value, or none, for everyone.",

@@ -120,7 +120,8 @@ class Task:
 
     def _folds(self, program: FeatureProgram, rows: NDArray[np.int64], part: NDArray[np.int64]) -> list[Fold]:
         features = program.frame(self._frame[rows])
-        return make_folds(features, self._y[rows], part, program, seed=self._seed)
+        y, groups = self._of(rows)
+        return make_folds(features, y, part, program, seed=self._seed, groups=groups)
 
     def _quick_loss(self, folds: list[Fold], y: NDArray[np.int8]) -> float:
         """Mean log loss of a curve model and a tree model at their defaults."""
@@ -143,19 +144,18 @@ class Task:
         self._progress.start("fitting the chosen model", 2)
         features = program.frame(self._frame)
         layer = search.layer(plan)
-        rows = self._train
-        common = {"seed": self._seed}
-        measured = build(
-            plan, chosen.calibrator, program, features[rows], self._y[rows], layer=layer, **common
-        )
+
+        def built(rows: NDArray[np.int64]) -> Scorer:
+            y, groups = self._of(rows)
+            data = (program, features[rows], y)
+            return build(plan, chosen.calibrator, *data, layer=layer, seed=self._seed, groups=groups)
+
+        measured = built(self._train)
         self._progress.advance(1)
-        everyone = np.concatenate([rows, self._test])
         if plan.second:
             X = measured.encoder.transform(features[self._test])
             unseen = np.column_stack([m.estimator.logit(X) for m in measured.ensemble.first])
             layer = np.vstack([layer, unseen])
-        deployed = build(
-            plan, chosen.calibrator, program, features[everyone], self._y[everyone], layer=layer, **common
-        )
+        deployed = built(np.concatenate([self._train, self._test]))
         self._progress.advance(1)
         return measured, deployed
