@@ -58,6 +58,7 @@ class FakeModel:
         self.contract, self.version, self.bias = contract, version, bias
         self.name, self.threshold = contract.name, 0.3
         self.manifest = {"created": "2026-01-31T12:00:00+00:00", "recipe": "fake", "holdfast": "0.1.0"}
+        self.rarely_missing = frozenset({"tenure"})
         self.metrics = {"test": {"roc_auc": 0.85}, "test_intervals": {"roc_auc": [0.83, 0.87]}}
         self.importance = [{"feature": "tenure", "shap": 0.4, "permutation": 0.1, "unit": "months"}]
 

@@ -102,6 +102,13 @@ def test_warnings_belong_to_their_customer(client, good):
     assert told == {1: [], 2: ["Gold"], 3: [], 4: ["n/a"], 5: [], 6: ["Silver"]}
 
 
+def test_what_nearly_everyone_had_in_training_is_missed_with_a_warning(client, good):
+    customers = [good, good | {"tenure": "x"}, good | {"tenure": None, "Balance": None}, good]
+    answers = client.post("/predict/batch", json={"customers": customers}).json()["predictions"]
+    told = {answer["index"]: [w["column"] for w in answer["warnings"]] for answer in answers}
+    assert told == {0: [], 2: ["tenure"], 3: []}
+
+
 def test_a_whole_row_of_the_training_table_can_be_sent(client, good):
     """The label and excluded columns are known, and not used."""
     row = good | {"Churn": "Yes", "Churn Reason": "Competitor"}

@@ -61,7 +61,9 @@ def test_verify_tells_all_damaged_versions_and_fails(holdfast, register):
     assert [one["version"] for one in damaged.json()["damaged"]] == ["v3"]
     in_words = holdfast("models", "verify")
     assert in_words.code == 1
-    assert "manifest" in in_words.err
+    assert "v3: " in in_words.out
+    assert "manifest" in in_words.out
+    assert holdfast("models", "verify", "-q").out == in_words.out
     assert holdfast("models", "verify", "v3").code == 1
     assert holdfast("models", "verify", "v2").code == 0
 

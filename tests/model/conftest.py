@@ -113,6 +113,8 @@ def write_model(scorer, contract, folder, threshold=0.2):
     write_json(folder, "model.json", described)
     write_json(folder, "metrics.json", {"test": {}})
     write_json(folder, "importance.json", [])
+    spread = {name: {"missing": 0.0} for name in scorer.program.contract.inputs}
+    write_json(folder, "baseline.json", {"columns": spread, "probability": {"edges": [], "shares": []}})
     (folder / "model_card.md").write_text("# A model\n", encoding="utf-8")
     write_manifest(folder, {"name": contract.name})
     return folder

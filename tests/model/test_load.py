@@ -86,7 +86,9 @@ def test_a_member_is_a_file_beside_the_others(copy, tamper, tmp_path, family, pa
 GARBAGE = [b"", b"null", b"[]", b"{}", b"7", b'"text"', b"\x00" * 100, b"[" * 100_000, b'{"first": NaN}']
 
 
-@pytest.mark.parametrize("name", ["model.json", "features.json", "importance.json", "metrics.json"])
+@pytest.mark.parametrize(
+    "name", ["model.json", "features.json", "importance.json", "metrics.json", "baseline.json"]
+)
 @pytest.mark.parametrize("content", GARBAGE, ids=lambda content: repr(content[:12]))
 def test_garbage_in_a_file_is_an_artefact_error(copy, reseal, name, content):
     folder = copy("naive_bayes")

@@ -4,7 +4,7 @@ import polars as pl
 import pytest
 
 from holdfast.quality.conform import REJECTS
-from holdfast.quality.table import TableError, clean_table, training_table
+from holdfast.quality.table import TableError, clean_table, left_out, training_table
 from holdfast.sources import RawTable
 
 
@@ -25,6 +25,17 @@ def test_each_customer_is_let_in_once(contract, text_frame):
         (6, "id", "a", "the same customer id as row 1"),
     ]
     assert found.counts.rejected == 3
+
+
+def test_what_is_left_out_is_told_with_the_commonest_reason(contract, text_frame):
+    whole = RawTable(text_frame)
+    assert left_out(whole, training_table(whole, contract)) is None
+    more = RawTable(
+        pl.concat([text_frame, text_frame[1:], text_frame[:1].with_columns(charge=pl.lit("much"))])
+    )
+    said = left_out(more, training_table(more, contract))
+    assert said.startswith("3 of 6 rows are left out; most often: ")
+    assert "holdfast check" in said
 
 
 def test_the_first_usable_row_of_a_customer_counts(contract, text_frame):

@@ -180,10 +180,25 @@ def test_one_outcome_only_is_refused(leavers):
 def test_few_leavers_are_warned_of_and_a_tiny_budget_still_gives_a_model():
     found = train(plain_table(300, 30), PLAIN, budget=0.0, seed=1)
     assert "Only 30 customers left" in found.warnings[0]
-    assert "ended early" in found.warnings[1]
+    assert "ended early" in found.warnings[-1]
     assert found.findings.chosen == "logistic_regression"
     assert 0.4 < found.metrics["test"]["roc_auc"] <= 1
     assert all(math.isfinite(ends) for pair in found.metrics["test_intervals"].values() for ends in pair)
+
+
+def test_rows_that_are_left_out_are_told():
+    table = plain_table(300, 60)
+    found = train(pl.concat([table, table[:20]]), PLAIN, models=["naive_bayes"], budget=AMPLE, seed=1)
+    assert any(said.startswith("20 of 320 rows are left out") for said in found.warnings)
+
+
+@pytest.mark.parametrize(("seed", "loses"), [(3, True), (4, False)])
+def test_advice_that_loses_money_is_warned_of(seed, loses):
+    # Few leavers and nothing to learn: by chance seed 3 contacts a stayer, and seed 4 nobody.
+    table = plain_table(300, 30, seed=seed).with_columns(pl.col("x", "z").shuffle(seed=seed))
+    found = train(table, PLAIN, models=["naive_bayes"], budget=AMPLE, seed=1)
+    assert (found.metrics["test"]["profit_per_customer"] < 0) == loses
+    assert any("lost money" in said for said in found.warnings) == loses
 
 
 def test_a_table_that_tells_nothing_is_refused():

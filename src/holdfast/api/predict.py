@@ -150,7 +150,7 @@ def _many(serving: Serving, body: bytes) -> tuple[int, Outcome]:
             "field": CUSTOMERS,
             "reason": f"1 to {MAX_BATCH:,} customers are taken, not {len(records):,}",
         }
-        hint = "Split it; for whole files use `holdfast score`."
+        hint = "Split it; for whole files use `holdfast score`." if records else _FORM
         raise BatchError(f"The batch has {len(records):,} customers.", hint=hint, errors=[wrong])
     outcome = score(serving, records)
     if not outcome.answers:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from holdfast.quality.conform import Conformed
 
 UNSEEN = "not among the contract's levels; scored as missing"
+MISSING = "missing, though nearly every customer the model learned from had it; do not rely on this answer"
 UNUSED = "known to the contract, but not used for scoring"
 
 
@@ -51,7 +52,7 @@ def score(serving: Serving, records: Sequence[object]) -> Outcome:
     if not conformed.frame.height:
         return Outcome({}, rejects, taken)
     kept: list[int] = conformed.rows.to_list()
-    warnings = _warnings(taken, conformed, kept)
+    warnings = _warnings(taken, conformed, kept, model.rarely_missing)
     name = {"name": model.name, "version": model.version}
     carried = None if taken.ids is None else dict(zip(taken.indexes, taken.ids, strict=True))
     answers = {}
@@ -76,8 +77,10 @@ def score(serving: Serving, records: Sequence[object]) -> Outcome:
     return Outcome(answers, rejects, taken)
 
 
-def _warnings(taken: Taken, conformed: Conformed, kept: list[int]) -> dict[int, list[dict[str, str]]]:
-    """What was not scored as it was written, by the record's index."""
+def _warnings(
+    taken: Taken, conformed: Conformed, kept: list[int], rarely_missing: frozenset[str]
+) -> dict[int, list[dict[str, str]]]:
+    """What was not scored as it was written, or rests on little, by the record's index."""
     found: dict[int, list[dict[str, str]]] = {}
     for index, names in taken.ignored.items():
         found.setdefault(index, []).extend({"column": name, "reason": UNUSED} for name in names)
@@ -88,6 +91,11 @@ def _warnings(taken: Taken, conformed: Conformed, kept: list[int]) -> dict[int, 
             written = raw[places[index]]
             if value is None and written is not None and written.strip().lower() not in MACHINE_MISSING:
                 found.setdefault(index, []).append({"column": name, "value": written[:80], "reason": UNSEEN})
+    for name in conformed.counts.missing.keys() & rarely_missing:
+        for at in conformed.frame.get_column(name).is_null().arg_true():
+            told = found.setdefault(kept[at], [])
+            if all(warning["column"] != name for warning in told):
+                told.append({"column": name, "reason": MISSING})
     return found
 
 

@@ -89,6 +89,7 @@ def verify(
     """Recompute the checksums of one version's files, or of all."""
     damaged: list[dict[str, object]] = []
     sound: list[str] = []
+    told: list[str] = []
     with _registry(session) as registry:
         if ref:
             sound.append(registry.verify(ref).label)
@@ -97,9 +98,9 @@ def verify(
                 sound.append(registry.verify(version.label).label)
             except HoldfastError as error:
                 damaged.append({"version": version.label, "error": error.as_dict()})
-                session.note(f"{version.label}: {error}")
+                told.append(f"{version.label}: {error}")
     words = f"As registered: {', '.join(sound) or 'none'}. Damaged: {len(damaged)}."
-    session.answer({"verified": sound, "damaged": damaged}, words)
+    session.answer({"verified": sound, "damaged": damaged}, *told, words)
     if damaged:
         raise typer.Exit(HoldfastError.exit_code)
 

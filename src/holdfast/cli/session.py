@@ -46,7 +46,8 @@ Json = Annotated[
     ),
 ]
 Quiet = Annotated[
-    bool, typer.Option("--quiet", "-q", help="No progress and no notes.", rich_help_panel="Everywhere")
+    bool,
+    typer.Option("--quiet", "-q", help="No progress, nothing but the answer.", rich_help_panel="Everywhere"),
 ]
 Debug = Annotated[
     bool, typer.Option("--debug", help="Show the full trace of a failure.", rich_help_panel="Everywhere")

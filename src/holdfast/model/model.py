@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 UNREGISTERED = "unregistered"
 
+RARELY = 0.05
+"""Share of training customers without a value, below which a model hardly knows what its absence means."""
+
 
 @dataclass(frozen=True, slots=True)
 class Scored:
@@ -101,6 +104,9 @@ class Model:
         self.metrics: dict[str, Any] = facts["metrics"]
         self.importance: list[dict[str, Any]] = facts["importance"]
         self.card: str = facts["card"]
+        seen = facts["baseline"]["columns"].items()
+        self.rarely_missing = frozenset(name for name, spread in seen if spread["missing"] < RARELY)
+        """Inputs that nearly every customer in training had: an answer without one rests on little."""
         self._reasons = Reasons(scorer.program, scorer.encoder.slots)
 
     @property
@@ -129,6 +135,7 @@ class Model:
                 "manifest": manifest,
                 "metrics": read_json(folder, "metrics.json"),
                 "importance": read_json(folder, "importance.json"),
+                "baseline": read_json(folder, "baseline.json"),
                 "card": (folder / "model_card.md").read_text(encoding="utf-8"),
             }
             model = cls(scorer, contract, float(described["threshold"]), facts, version=version, path=folder)

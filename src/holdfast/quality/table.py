@@ -86,6 +86,16 @@ def clean_table(raw: RawTable, contract: Contract) -> Conformed:
     return replace(found, rejects=pl.concat(parts).sort("row", maintain_order=True))
 
 
+def left_out(raw: RawTable, found: Conformed) -> str | None:
+    """How many rows of a `training_table` are left out and why most of them; none if all are used."""
+    rows = raw.frame.height + raw.malformed.height
+    lost = rows - found.frame.height
+    if not lost:
+        return None
+    reason = found.rejects["reason"].value_counts(sort=True)["reason"][0]
+    return f"{lost:,} of {rows:,} rows are left out; most often: {reason}. `holdfast check` lists them."
+
+
 def _repeated(found: Conformed) -> pl.DataFrame:
     """Rows after the first with the same id: ``row, id, first``."""
     if found.ids.n_unique() == found.ids.len():

@@ -20,7 +20,7 @@ from holdfast.model.model import Model
 from holdfast.progress import NullProgress, Progress
 from holdfast.quality.enough import insist_on_enough
 from holdfast.quality.report import explore
-from holdfast.quality.table import training_table
+from holdfast.quality.table import left_out, training_table
 from holdfast.registry import Registry
 from holdfast.sources import RawTable
 from holdfast.training.baseline import baseline
@@ -123,6 +123,9 @@ def train(
     found = training_table(raw, contract)
     check_features(contract, found.frame)
     warnings = insist_on_enough(found, contract)
+    lost = left_out(raw, found)
+    if lost is not None:
+        warnings.append(lost)
     task = Task(contract, found, seed, clock, told)
     search, program, note = task.search_folds()
     candidates = search.run([n for n in names if not (n == "stack" and task.sampled)])
@@ -137,6 +140,11 @@ def train(
     intervals = bootstrap_intervals(task.test_y, test_p, **judge, resamples=RESAMPLES, seed=seed)
     importance = importances(measured, task.test_frame, task.test_y, seed=seed, progress=told)
     told.start("writing the report", None)
+    if figures["profit_per_customer"] < 0:
+        warnings.append(
+            "Acting on this model's advice would have lost money on the customers set aside "
+            f"({figures['profit_per_customer']:.2f} a customer). Check the economics, or wait for more data."
+        )
     if clock.ended:
         warnings.append(
             f"The budget of {budget:g} s ended early: {', '.join(clock.ended)} cut short or left out. "
