@@ -65,7 +65,7 @@ class Settings:
         known = {name: value for name, value in given.items() if value.strip()}
         data = Path(known["DATA"]).expanduser().resolve() if "DATA" in known else None
         if data is not None and not data.is_file():
-            stop(f"There is no table {data}.", 3)
+            stop(f"There is no table {data}.", 2)
         if data is not None and "LABEL" not in known:
             said = shlex.quote(known["DATA"])
             stop(f"Say which column of {data.name} tells who left:  make demo DATA={said} LABEL=Churn")

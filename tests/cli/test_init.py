@@ -77,7 +77,7 @@ def test_a_contract_in_another_folder_still_finds_its_data(holdfast, tmp_path):
         (["shop.csv", "--label", "gon"], 2, 'Did you mean "Gone"?'),
         (["shop.csv", "--label", "Gone", "--id", "custommer_id"], 2, 'Did you mean "customer_id"?'),
         (["shop.csv"], 2, "--label"),
-        (["nowhere.csv", "--label", "Gone"], 3, "nowhere.csv"),
+        (["nowhere.csv", "--label", "Gone"], 2, "nowhere.csv"),
         (["empty.csv", "--label", "Gone"], 3, "empty"),
         (["broken.csv.gz", "--label", "Gone"], 3, "broken.csv.gz"),
         (["none.parquet", "--label", "Gone"], 3, "none.parquet"),

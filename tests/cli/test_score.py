@@ -82,11 +82,12 @@ def test_when_nothing_can_be_scored_it_is_code_3(score, trained, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
-        (["gone.csv"], 3, "no such file"),
+        (["gone.csv"], 2, "no such file"),
         (["customers.csv", "-o", "customers.csv", "--force"], 2, "overwrite the table"),
         (["customers.csv", "-o", "there.csv"], 2, "already there"),
         (["customers.csv", "-o", "o.xlsx"], 2, "ending"),
         (["customers.csv", "--model", "v9"], 2, "no version"),
+        (["customers.csv", "--model", "header.csv"], 2, "Unpack it first"),
         (["customers.csv", "--reasons", "99"], 2, "less than or equal to 20"),
         (["other.csv"], 3, "lacks"),
         (["empty.csv"], 3, "empty"),

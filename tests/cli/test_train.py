@@ -73,8 +73,8 @@ def test_json_is_one_document(holdfast, trained):
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
-        (["gone.toml"], 3, "gone.toml"),
-        (["CONTRACT", "--data", "gone.csv"], 3, "no such file"),
+        (["gone.toml"], 2, "gone.toml"),
+        (["CONTRACT", "--data", "gone.csv"], 2, "no such file"),
         (["CONTRACT", "--budget", "soon"], 2, "no length of time"),
         (["CONTRACT", "--budget", "0"], 2, "above zero"),
         (["CONTRACT", "--models", "catbost"], 2, "catboost"),

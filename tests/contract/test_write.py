@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 
 from holdfast.contract import Churn, Column, Contract, Economics, Kind, toml
 from holdfast.contract.infer import Inferred, infer_contract
-from holdfast.contract.load import load_contract
+from holdfast.contract.load import load_contract, parse_contract
 from holdfast.contract.parse import key_of
 from holdfast.contract.write import render, write_contract
 from holdfast.errors import UsageError
+from holdfast.features import FeatureProgram
 
 TEXT = st.text(st.characters(blacklist_categories=["Cs"]), max_size=12)
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
@@ -119,6 +120,22 @@ def test_each_guess_stands_beside_its_key(inferred):
     assert '[columns."Monthly Charges"]' in text
     assert 'positive = "Yes"  # 15 of 60 customers left (25.0%)' in text
     assert max(len(line) for line in text.splitlines()) < 160
+
+
+def test_the_example_of_a_feature_is_of_the_tables_own_columns():
+    draw = range(100)
+    table = pl.DataFrame(
+        {
+            'A "b"': [at / 7 for at in draw],
+            "c": [at * at / 3 for at in draw],
+            "left": ["yes" if at % 3 else "no" for at in draw],
+        }
+    )
+    text = render(infer_contract(table, label="left").contract)
+    (line,) = [line for line in text.splitlines() if line.startswith("# ratio = ")]
+    used = parse_contract(tomllib.loads(text.replace(line, line.removeprefix("# "))))
+    FeatureProgram(used).frame(pl.DataFrame({'A "b"': [1.0], "c": [2.0]}))
+    assert used.features == {"ratio": '"A ""b""" / "c"'}
 
 
 def test_a_written_contract_knows_where_its_data_are(inferred, tmp_path):

@@ -72,7 +72,7 @@ def test_a_command_that_fails_ends_the_demo_with_its_exit_code(tmp_path):
 
 def test_a_table_that_is_not_there_is_told_and_nothing_is_made(tmp_path):
     done = demo(tmp_path / "out", DATA=str(tmp_path / "absent.csv"), LABEL="Churn")
-    assert done.returncode == 3
+    assert done.returncode == 2
     assert "absent.csv" in done.stderr
     assert list(tmp_path.iterdir()) == []
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from holdfast.errors import UsageError
+
 if TYPE_CHECKING:
     from holdfast.cli.session import Session
     from holdfast.model import Model
@@ -27,13 +29,16 @@ def load_model(session: Session, ref: str) -> Model:
     What is registered goes before a folder of the same name, which can be given as ``./champion``.
 
     Raises:
+        UsageError: ``ref`` is a file.
         UnknownVersionError: nothing is registered under that name, or nothing at all.
         HoldfastError: its files are damaged.
     """
     from holdfast.model import Model  # noqa: PLC0415 - help must not wait for it
     from holdfast.registry import Registry, is_reference  # noqa: PLC0415 - help must not wait for it
 
-    if not is_reference(ref) and (Path(ref) / "manifest.json").is_file():
+    if not is_reference(ref) and Path(ref).exists():
+        if not Path(ref).is_dir():
+            raise UsageError("An exported model is given as its folder.", where=ref, hint="Unpack it first.")
         return Model.load(ref)
     registry = Registry(session.home)
     try:

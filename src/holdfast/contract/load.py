@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 from holdfast.contract.meanings import Meaning
 from holdfast.contract.places import key_lines, line_of
 from holdfast.contract.types import Churn, Column, Contract, Economics, Kind, Misfit
-from holdfast.errors import ContractError, nearest
+from holdfast.errors import ContractError, UsageError, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,6 +22,12 @@ if TYPE_CHECKING:
 _MOST_SHOWN = 8
 _TOO_LARGE = 5_000_000
 """Bytes; MAX_COLUMNS columns with all their levels need less."""
+
+
+class NoContractError(ContractError):
+    """There is no such file: no fault of a contract, but of what was asked for."""
+
+    exit_code = UsageError.exit_code
 
 
 def load_contract(path: str | Path) -> Contract:
@@ -71,7 +77,7 @@ def parse_contract(
 
 def _read(file: Path) -> str:
     if not file.exists():
-        raise ContractError(
+        raise NoContractError(
             "There is no such contract.",
             where=str(file),
             hint="Make one with `holdfast init customers.csv --label Churn`.",

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from holdfast.contract import toml
+from holdfast.contract.types import Kind
 from holdfast.errors import UsageError
 
 if TYPE_CHECKING:
@@ -27,9 +28,8 @@ _COLUMNS = """
 One section a column. kind: number, integer, boolean, category, date, text or id. A column with "exclude" is
 not used; delete that line to use it. min and max reject what cannot be. meaning switches on features.
 """
-_FEATURES = """\
-# Your own features, as SQL over the columns above, for example:
-# charge_per_month = '"Total Charges" / "Tenure Months"'
+_FEATURES = """
+Your own features, as SQL over the columns above.
 """
 
 
@@ -95,8 +95,18 @@ def render(contract: Contract, notes: Mapping[NotePath, str] | None = None) -> s
     parts += [_column(name, column, said) for name, column in contract.columns.items()]
     if not contract.columns:
         parts.append("[columns]")
-    parts.append(_FEATURES + _table(("features",), contract.features, said))
+    parts.append(toml.paragraph(_FEATURES) + "\n" + _table(("features",), contract.features, said))
+    if not contract.features:
+        parts[-1] += f"\n# {_example(contract)}"
     return "\n\n".join(part.rstrip() for part in parts) + "\n"
+
+
+def _example(contract: Contract) -> str:
+    """A feature of the table's own first two numbers; of made-up ones where it has no two."""
+    numbers = [n for n, c in contract.inputs.items() if c.kind in {Kind.NUMBER, Kind.INTEGER}]
+    above, below = numbers[:2] if len(numbers) > 1 else ("Total Charges", "Tenure Months")
+    quoted = ['"' + name.replace('"', '""') + '"' for name in (above, below)]
+    return f"ratio = {toml.value(' / '.join(quoted))}"
 
 
 def _column(name: str, column: Column, notes: Mapping[NotePath, str]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from holdfast.contract.types import MAX_COLUMNS
-from holdfast.errors import DataError, nearest
+from holdfast.errors import DataError, UsageError, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,14 +18,20 @@ class SourceError(DataError):
     code = "source"
 
 
-def not_there(path: Path) -> SourceError:
+class NoFileError(SourceError):
+    """There is no such file: no fault of the data, but of what was asked for."""
+
+    exit_code = UsageError.exit_code
+
+
+def not_there(path: Path) -> NoFileError:
     """The file is missing; the hint names its nearest neighbours."""
     hint = "Check the path."
     if path.parent.is_dir():
         neighbours = sorted(entry.name for entry in path.parent.iterdir() if entry.is_file())[:1000]
         if neighbours:
-            hint = nearest(path.name, neighbours)
-    return SourceError("There is no such file.", where=str(path), hint=hint)
+            hint = f"{hint} {nearest(path.name, neighbours)}"
+    return NoFileError("There is no such file.", where=str(path), hint=hint)
 
 
 def wrong_encoding(path: Path, *, row: int, byte: int, value: int) -> SourceError:
