@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy.special import expit, logit
 
@@ -65,6 +65,7 @@ def test_platt_finds_the_slope_and_shift_that_made_the_labels():
 
 
 @given(st.integers(0, 1000), st.floats(-30, 30), st.floats(0, 40))
+@example(0, 0.0, 2e-311)
 @settings(max_examples=60, deadline=None)
 def test_platt_is_finite_and_rising_whatever_it_meets(seed, centre, spread):
     draw = np.random.default_rng(seed)

@@ -25,6 +25,7 @@ ISOTONIC_ROWS = 1_000
 _EVEN = 1e-4
 _EDGE = 1e-4
 _FLATTEST = 0.01
+_NOTHING = 1e-9
 
 
 def blend_weights(Z: NDArray[np.float64], y: NDArray[np.int8]) -> NDArray[np.float64]:
@@ -64,7 +65,8 @@ def _solve(Z: NDArray[np.float64], y: NDArray[np.int8]) -> NDArray[np.float64]:
 
 def fit_platt(logit: NDArray[np.float64], y: NDArray[np.int8]) -> Calibrator:
     """Platt's (1999) slope and shift on log-odds; the slope stays positive."""
-    size = float(np.abs(logit).mean()) or 1.0  # in units of it the two are of one scale, whatever the model
+    # In units of their size the two parameters are of one scale, whatever the model.
+    size = max(float(np.abs(logit).mean()), _NOTHING)
     x = logit / size
 
     def objective(at: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
