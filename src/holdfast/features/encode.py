@@ -8,17 +8,19 @@ JSON.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
 
+from holdfast.features.codecs import CODECS, KINDS, Codec, Codes, Flags, Number, Rates, Slot
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from holdfast.features.codecs import Reading
     from holdfast.features.program import FeatureProgram
 
 MAX_FLAGS = 16
@@ -31,170 +33,6 @@ _RISK_FOLDS = 5
 
 _COPY_ROWS = 20_000
 """About so many rows, evenly spread, are looked at to find columns that copy another."""
-
-Role = Literal["number", "flag", "rate", "count"]
-
-
-@dataclass(frozen=True, slots=True)
-class Slot:
-    """One column of the matrix: the feature it comes from, what it holds and, for a flag, of which level."""
-
-    feature: str
-    role: Role
-    level: str | None = None
-
-    @property
-    def name(self) -> str:
-        """``feature``, ``feature=level`` or ``feature (rate)``."""
-        if self.level is not None:
-            return f"{self.feature}={self.level}"
-        return self.feature if self.role in {"number", "flag"} else f"{self.feature} ({self.role})"
-
-
-Targets = Sequence["NDArray[np.float32] | None"]
-"""Where the values of a codec's slots go: a column of the matrix each, or nowhere."""
-
-Writer = Callable[["NDArray[Any]", Targets], None]
-"""Writes the slots, from the values that its codec's expression gave."""
-
-Reading = tuple[pl.Expr, Writer]
-"""What a codec asks of Polars, in one go with all others, and what it makes of that with NumPy.
-
-The one is quick for a row, where each call counts, the other for many, where each cell does.
-"""
-
-
-@dataclass(frozen=True)
-class _Number:
-    """A number, a yes/no or a third, passed on as float32."""
-
-    feature: str
-    role: Literal["number", "flag"]
-    cuts: tuple[float, ...] | None = None
-
-    @property
-    def slots(self) -> list[Slot]:
-        return [Slot(self.feature, self.role)]
-
-    def reading(self, dtype: pl.DataType) -> Reading:  # noqa: ARG002 - one call for all codecs
-        wanted = pl.Float32 if self.cuts is None else pl.Float64
-        value = pl.col(self.feature).cast(wanted).fill_null(np.nan)
-        return value, self._write if self.cuts is None else self._write_third
-
-    def _write(self, values: NDArray[Any], targets: Targets) -> None:
-        for target in targets:
-            if target is not None:
-                target[:] = values
-                target[np.isinf(values)] = np.nan  # too large for float32
-
-    def _write_third(self, values: NDArray[Any], targets: Targets) -> None:
-        third = sum((values > cut for cut in self.cuts or ()), np.zeros(len(values)))
-        self._write(np.where(np.isnan(values), np.nan, third), targets)
-
-
-@dataclass(frozen=True)
-class _Flags:
-    """A flag for each level seen often enough in training; one for missing where that was common."""
-
-    feature: str
-    levels: tuple[str, ...]
-    missing: bool
-
-    @property
-    def slots(self) -> list[Slot]:
-        absent = [Slot(self.feature, "flag", "(missing)")] if self.missing else []
-        return [Slot(self.feature, "flag", level) for level in self.levels] + absent
-
-    def reading(self, dtype: pl.DataType) -> Reading:
-        codes = _Codes(self.levels, dtype)
-        places = [*range(len(self.levels)), *([codes.missing] if self.missing else [])]
-
-        def write(values: NDArray[Any], targets: Targets) -> None:
-            found = codes.of(values)
-            for code, target in zip(places, targets, strict=True):
-                if target is not None:
-                    np.equal(found, code, out=target)
-
-        return codes.expression(self.feature), write
-
-
-@dataclass(frozen=True)
-class _Rates:
-    """The smoothed churn rate of each level, and with ``counted`` how common the level was (log)."""
-
-    feature: str
-    levels: tuple[str, ...]
-    rates: tuple[float, ...]
-    counts: tuple[int, ...]
-    other: float
-    """Rate of a level not seen in training."""
-    missing: float
-    """Rate of rows without a value."""
-    counted: bool
-
-    def __post_init__(self) -> None:
-        if not len(self.levels) == len(self.rates) == len(self.counts):
-            raise ValueError("a level needs one rate and one count")
-
-    @property
-    def slots(self) -> list[Slot]:
-        rate = [Slot(self.feature, "rate")]
-        return [*rate, Slot(self.feature, "count")] if self.counted else rate
-
-    def reading(self, dtype: pl.DataType) -> Reading:
-        codes = _Codes(self.levels, dtype)
-        rates = np.array([*self.rates, self.other, self.missing], np.float32)
-        counts = np.array([*np.log1p(self.counts), 0.0, 0.0], np.float32)
-
-        def write(values: NDArray[Any], targets: Targets) -> None:
-            found = codes.of(values)
-            for table, target in zip((rates, counts), targets, strict=False):
-                if target is not None:
-                    target[:] = table[found]
-
-        return codes.expression(self.feature), write
-
-
-class _Codes:
-    """Each row's level as its position in ``levels``; ``other`` for another one, ``missing`` for none.
-
-    Args:
-        levels: the levels that have a position.
-        dtype: of the columns to read, String or Enum.
-    """
-
-    def __init__(self, levels: Sequence[str], dtype: pl.DataType) -> None:
-        self.other = len(levels)
-        self.missing = len(levels) + 1
-        listed = pl.Enum(levels)
-        self._type = dtype if isinstance(dtype, pl.Enum) else listed
-        self._cast = not isinstance(dtype, pl.Enum)
-        position = {level: place for place, level in enumerate(levels)}
-        places = [position.get(level, self.other) for level in self._type.categories]
-        self._places = np.array([*places, self.other, self.missing], np.uint32)
-
-    def expression(self, feature: str) -> pl.Expr:
-        """What `of` needs to know of a column, as UInt32."""
-        column = pl.col(feature)
-        unlisted, absent = (pl.lit(len(self._places) - back, pl.UInt32) for back in (2, 1))
-        if not self._cast:
-            return column.to_physical().cast(pl.UInt32).fill_null(absent)
-        known = column.cast(self._type, strict=False).to_physical().cast(pl.UInt32).fill_null(unlisted)
-        return pl.when(column.is_null()).then(absent).otherwise(known).alias(feature)
-
-    def of(self, values: NDArray[Any]) -> NDArray[np.uint32]:
-        """The codes, shape (n,), from what `expression` gave."""
-        codes: NDArray[np.uint32] = self._places[values]
-        return codes
-
-    def read(self, column: pl.Series) -> NDArray[np.uint32]:
-        """The codes of one column, shape (n,)."""
-        return self.of(column.to_frame().select(self.expression(column.name)).to_series().to_numpy())
-
-
-_Codec = _Number | _Flags | _Rates
-_CODECS: dict[str, type[_Number | _Flags | _Rates]] = {"number": _Number, "flags": _Flags, "rates": _Rates}
-_KINDS = {codec: kind for kind, codec in _CODECS.items()}
 
 
 class Encoder:
@@ -209,7 +47,7 @@ class Encoder:
 
     def __init__(self, program: FeatureProgram) -> None:
         self._program = program
-        self._codecs: list[_Codec] = []
+        self._codecs: list[Codec] = []
         self._kept: list[int] = []
         self._places: list[list[int | None]] = []
         self._readings: list[Reading] | None = None
@@ -260,11 +98,11 @@ class Encoder:
         draw = np.random.default_rng(seed)
         part = draw.permutation(len(y)) if groups is None else draw.permutation(groups.max() + 1)[groups]
         part %= _RISK_FOLDS
-        codecs = {codec.feature: codec for codec in self._codecs if isinstance(codec, _Rates)}
+        codecs = {codec.feature: codec for codec in self._codecs if isinstance(codec, Rates)}
         for at, slot in enumerate(self.slots):
             if slot.role == "rate":
                 levels = codecs[slot.feature].levels
-                codes = _Codes(levels, features.schema[slot.feature]).read(features[slot.feature])
+                codes = Codes(levels, features.schema[slot.feature]).read(features[slot.feature])
                 for fold in range(_RISK_FOLDS):
                     out = part == fold
                     rates, _ = _smoothed_rates(codes[~out], y[~out], len(levels) + 2)
@@ -273,7 +111,7 @@ class Encoder:
 
     def state(self) -> dict[str, Any]:
         """What was learned, as JSON types."""
-        codecs = [{"codec": _KINDS[type(codec)], **asdict(codec)} for codec in self._codecs]
+        codecs = [{"codec": KINDS[type(codec)], **asdict(codec)} for codec in self._codecs]
         return {"codecs": codecs, "kept": self._kept}
 
     def restore(self, state: dict[str, Any]) -> Encoder:
@@ -282,9 +120,9 @@ class Encoder:
         Raises:
             KeyError, TypeError, ValueError, IndexError: it is not of this program's making.
         """
-        codecs: list[_Codec] = []
+        codecs: list[Codec] = []
         for entry in state["codecs"]:
-            codec: Any = _CODECS[entry["codec"]]
+            codec: Any = CODECS[entry["codec"]]
             fields = {k: tuple(v) if isinstance(v, list) else v for k, v in entry.items() if k != "codec"}
             codecs.append(codec(**fields))
         kept = [int(position) for position in state["kept"]]
@@ -293,7 +131,7 @@ class Encoder:
         self._set(codecs, kept)
         return self
 
-    def _set(self, codecs: list[_Codec], kept: list[int] | None = None) -> None:
+    def _set(self, codecs: list[Codec], kept: list[int] | None = None) -> None:
         slots = [slot for codec in codecs for slot in codec.slots]
         self._codecs = codecs
         self._kept = list(range(len(slots))) if kept is None else kept
@@ -305,17 +143,17 @@ class Encoder:
         ]
         self._readings = None
 
-    def _learn(self, column: pl.Series, y: NDArray[np.int8]) -> _Codec | None:
+    def _learn(self, column: pl.Series, y: NDArray[np.int8]) -> Codec | None:
         """How one feature is encoded; None where it says the same of every training row."""
         name = column.name
         if name in self._program.thirds:
             cuts = [column.quantile(share, "lower") for share in (1 / 3, 2 / 3)]
             known = tuple(float(cut) for cut in cuts if cut is not None)
-            return _Number(name, "number", known) if known else None
+            return Number(name, "number", known) if known else None
         if column.dtype == pl.Boolean:
-            return _Number(name, "flag") if column.n_unique() > 1 else None
+            return Number(name, "flag") if column.n_unique() > 1 else None
         if column.dtype.is_numeric():
-            return _Number(name, "number") if column.n_unique() > 1 else None
+            return Number(name, "number") if column.n_unique() > 1 else None
         counts = common_levels(column)
         if name in self._program.risks or counts.height > MAX_FLAGS:
             return _learn_rates(column, y, counts, counted=name not in self._program.risks)
@@ -346,7 +184,7 @@ def _originals(matrix: NDArray[np.float32]) -> list[int]:
     return [position for position in range(X.shape[1]) if position not in copies]
 
 
-def _learn_flags(column: pl.Series, counts: pl.DataFrame) -> _Flags | None:
+def _learn_flags(column: pl.Series, counts: pl.DataFrame) -> Flags | None:
     """One flag a common level; of two levels that cover all rows only the rarer, which says it all."""
     missing = column.null_count()
     common = counts.filter(pl.col("count") >= RARE)
@@ -356,19 +194,19 @@ def _learn_flags(column: pl.Series, counts: pl.DataFrame) -> _Flags | None:
         return None
     if len(levels) == 2 and not missing and common.height == counts.height:  # noqa: PLR2004 - a yes/no
         levels = levels[1:]
-    return _Flags(column.name, tuple(levels), has_missing) if levels or has_missing else None
+    return Flags(column.name, tuple(levels), has_missing) if levels or has_missing else None
 
 
 def _learn_rates(
     column: pl.Series, y: NDArray[np.int8], counts: pl.DataFrame, *, counted: bool
-) -> _Rates | None:
+) -> Rates | None:
     """The smoothed rate of every level seen more than once; the rest share one rate."""
     kept = counts.filter(pl.col("count") > 1)
     levels = tuple(str(level) for level in kept["level"])
-    codes = _Codes(levels, column.dtype).read(column)
+    codes = Codes(levels, column.dtype).read(column)
     rates, sizes = _smoothed_rates(codes, y, len(levels) + 2)
     known = len(levels)
-    return _Rates(
+    return Rates(
         feature=column.name,
         levels=levels,
         rates=tuple(rates[:known].tolist()),
