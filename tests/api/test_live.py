@@ -6,60 +6,67 @@ import hashlib
 import shutil
 import threading
 import time
+from contextlib import contextmanager
 from types import SimpleNamespace
 
 import polars as pl
 import pytest
 
-from holdfast.api.live import POLL_SECONDS, Live
+from holdfast.api.live import Live
 from holdfast.errors import HoldfastError
 from holdfast.model import Model
 from holdfast.registry import Registry
 
-PATIENCE = 30.0
-"""Seconds to wait for what must come true; how soon it does is a matter of `POLL_SECONDS`."""
+WITHIN = 1.0
+"""Seconds in which a promotion must show."""
 
 
 def version_of(client, good):
     return client.post("/predict", json=good).json()["model"]["version"]
 
 
-def wait(check):
-    """Return once ``check()`` is true."""
-    until = time.monotonic() + PATIENCE
-    while not check():
-        assert time.monotonic() < until, "it did not come true"
-        time.sleep(0.02)
+@contextmanager
+def becomes_true(seconds=WITHIN):
+    """Gives a function that waits until what it is given is true."""
+
+    def wait(check):
+        until = time.monotonic() + seconds
+        while not check():
+            assert time.monotonic() < until, "it did not come true in time"
+            time.sleep(0.02)
+
+    yield wait
 
 
-def test_a_new_champion_is_looked_for_well_within_a_second():
-    assert POLL_SECONDS <= 0.5
-
-
-def test_promote_and_rollback_show_without_loading_what_is_known(client, shop, good):
+def test_promote_and_rollback_show_within_a_second_without_loading_what_is_known(client, shop, good):
     shop.add(promote=False)
+    time.sleep(0.4)
     assert version_of(client, good) == "v1"
-    shop.registry.promote("v2")
-    wait(lambda: version_of(client, good) == "v2")
-    shop.registry.rollback()
-    wait(lambda: version_of(client, good) == "v1")
-    shop.registry.promote("v2")
-    wait(lambda: version_of(client, good) == "v2")
+    with becomes_true() as wait:
+        shop.registry.promote("v2")
+        wait(lambda: version_of(client, good) == "v2")
+        shop.registry.rollback()
+        wait(lambda: version_of(client, good) == "v1")
+        shop.registry.promote("v2")
+        wait(lambda: version_of(client, good) == "v2")
     assert shop.loads == ["v1", "v2"]
 
 
 def test_the_challenger_is_loaded_before_it_is_promoted(client, shop, good):
     shop.add(promote=False)
-    wait(lambda: shop.loads == ["v1", "v2"])
+    with becomes_true(5) as wait:
+        wait(lambda: shop.loads == ["v1", "v2"])
     shop.registry.promote("v2")
-    wait(lambda: version_of(client, good) == "v2")
+    with becomes_true() as wait:
+        wait(lambda: version_of(client, good) == "v2")
     assert shop.loads == ["v1", "v2"]
 
 
 def test_a_challenger_that_cannot_be_loaded_changes_nothing(client, shop, good):
     shop.broken.add(2)
     shop.add(promote=False)
-    wait(lambda: shop.loads.count("v2") == 1)
+    with becomes_true(5) as wait:
+        wait(lambda: shop.loads.count("v2") == 1)
     assert client.get("/readyz").json()["status"] == "ready"
     assert version_of(client, good) == "v1"
 
@@ -106,7 +113,7 @@ def test_while_versions_change_every_answer_is_right_under_the_version_it_names(
         stop.set()
         for thread in threads:
             thread.join()
-    assert len(answers) >= 30
+    assert len(answers) >= 100
     assert {answer.status_code for answer in answers} == {200}
     documents = [answer.json() for answer in answers]
     for document in documents:
@@ -139,26 +146,28 @@ def test_without_a_model_the_service_lives_and_says_what_to_do_and_takes_the_fir
         assert (refused.status_code, refused.json()["code"]) == (503, "no_model"), path
         assert "holdfast train" in refused.json()["hint"]
     shop.add()
-    wait(lambda: client.get("/readyz").status_code == 200)
+    with becomes_true() as wait:
+        wait(lambda: client.get("/readyz").status_code == 200)
     assert version_of(client, good) == "v1"
 
 
 def test_a_champion_that_cannot_be_loaded_leaves_the_old_one_answering(client, shop, good, caplog):
     shop.broken.add(2)
     shop.add()
-    wait(lambda: client.get("/readyz").json()["status"] == "degraded")
-    ready = client.get("/readyz")
-    assert ready.status_code == 200
-    assert ready.json()["reason"] == "v2 could not be loaded; v1 goes on. A file was changed."
-    assert str(shop.home) not in ready.text
-    assert client.get("/health").json()["status"] == "degraded"
-    assert version_of(client, good) == "v1"
-    time.sleep(0.6)
-    assert shop.loads.count("v2") == 1  # not again and again
-    told = [record.fields for record in caplog.records if record.getMessage() == "trouble"]
-    assert [(fields["code"], fields["where"]) for fields in told] == [("artefact", str(shop.home))]
-    shop.registry.rollback()
-    wait(lambda: client.get("/readyz").json()["status"] == "ready")
+    with becomes_true() as wait:
+        wait(lambda: client.get("/readyz").json()["status"] == "degraded")
+        ready = client.get("/readyz")
+        assert ready.status_code == 200
+        assert ready.json()["reason"] == "v2 could not be loaded; v1 goes on. A file was changed."
+        assert str(shop.home) not in ready.text
+        assert client.get("/health").json()["status"] == "degraded"
+        assert version_of(client, good) == "v1"
+        time.sleep(0.6)
+        assert shop.loads.count("v2") == 1  # not again and again
+        told = [record.fields for record in caplog.records if record.getMessage() == "trouble"]
+        assert [(fields["code"], fields["where"]) for fields in told] == [("artefact", str(shop.home))]
+        shop.registry.rollback()
+        wait(lambda: client.get("/readyz").json()["status"] == "ready")
     assert version_of(client, good) == "v1"
 
 
@@ -166,20 +175,21 @@ def test_a_champion_that_is_mended_is_taken_up(client, shop, good, monkeypatch):
     monkeypatch.setattr("holdfast.api.live.RETRY_SECONDS", 0.3)
     shop.broken.add(2)
     shop.add()
-    wait(lambda: client.get("/readyz").json()["status"] == "degraded")
-    shop.broken.clear()
-    wait(lambda: version_of(client, good) == "v2")
-    wait(
-        lambda: (
-            client.get("/readyz").json()
-            == {
-                "status": "ready",
-                "reason": None,
-                "hint": None,
-                "model": {"name": "customers", "version": "v2"},
-            }
+    with becomes_true() as wait:
+        wait(lambda: client.get("/readyz").json()["status"] == "degraded")
+        shop.broken.clear()
+        wait(lambda: version_of(client, good) == "v2")
+        wait(
+            lambda: (
+                client.get("/readyz").json()
+                == {
+                    "status": "ready",
+                    "reason": None,
+                    "hint": None,
+                    "model": {"name": "customers", "version": "v2"},
+                }
+            )
         )
-    )
 
 
 def test_a_first_champion_that_cannot_be_loaded_is_told_with_the_reason(shop, open_client, good):
@@ -251,7 +261,8 @@ def test_any_failure_of_a_new_model_leaves_the_old_one_answering(client, shop, g
 
     monkeypatch.setattr(shop.models[2], "answer", fail)
     shop.registry.promote("v2")
-    wait(lambda: client.get("/readyz").json()["status"] == "degraded")
+    with becomes_true() as wait:
+        wait(lambda: client.get("/readyz").json()["status"] == "degraded")
     assert version_of(client, good) == "v1"
 
 
@@ -262,12 +273,13 @@ def test_a_database_that_fails_leaves_the_model_answering(client, shop, good):
     for leftover in shop.home.glob("holdfast.db-*"):
         leftover.unlink()
     database.write_bytes(b"not a database" * 100)
-    wait(lambda: client.get("/readyz").json()["status"] == "degraded")
-    assert "registry cannot be read" in client.get("/readyz").json()["reason"]
-    assert version_of(client, good) == "v1"
-    shop.registry.close()
-    database.write_bytes(sound)
-    wait(lambda: client.get("/readyz").json()["status"] == "ready")
+    with becomes_true(3) as wait:
+        wait(lambda: client.get("/readyz").json()["status"] == "degraded")
+        assert "registry cannot be read" in client.get("/readyz").json()["reason"]
+        assert version_of(client, good) == "v1"
+        shop.registry.close()
+        database.write_bytes(sound)
+        wait(lambda: client.get("/readyz").json()["status"] == "ready")
 
 
 def test_the_request_schema_follows_the_champion_s_contract(client, shop, good, make_contract, columns):
@@ -276,7 +288,8 @@ def test_the_request_schema_follows_the_champion_s_contract(client, shop, good, 
     assert client.post("/predict", json=good | {"Region": "North"}).status_code == 422
     levels = {"kind": "category", "levels": ["North", "South"]}
     shop.add(make_contract(columns | {"Region": levels}))
-    wait(lambda: client.post("/predict", json=good | {"Region": "North"}).status_code == 200)
+    with becomes_true() as wait:
+        wait(lambda: client.post("/predict", json=good | {"Region": "North"}).status_code == 200)
     after = client.get("/openapi.json").json()
     assert after["components"]["schemas"]["Customer"]["properties"]["Region"]["anyOf"][0] == {
         "enum": levels["levels"]

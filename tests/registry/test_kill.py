@@ -92,4 +92,4 @@ def test_killed_at_random_moments(registry, register):
             time.sleep(moments.uniform(0.05, 0.3))
             process.kill()
         most = assert_sound(registry, register)
-    assert most >= 2, "the registrations were killed before they did anything"
+    assert most >= 8, "the registrations were killed before they did anything"
