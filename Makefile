@@ -43,7 +43,7 @@ docs: $(READY) ## write anew the parts of docs/ that come from the code
 lock: ## pin all dependencies anew, with hashes and without index addresses (needs uv)
 	@command -v uv >/dev/null || { echo 'Only this needs uv; install it with: pip install uv'; exit 1; }
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
-	  --no-header pyproject.toml --group dev -o requirements/dev.txt
+	  --no-header pyproject.toml --all-extras --group dev -o requirements/dev.txt
 
 clean: ## remove caches, builds and the demo's files; .venv and your .holdfast stay
 	rm -rf build dist .holdfast-demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

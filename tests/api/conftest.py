@@ -15,6 +15,8 @@ from holdfast.contract import Contract
 from holdfast.errors import HoldfastError
 from holdfast.quality.conform import conform
 from holdfast.registry import Registry, UnknownVersionError
+from holdfast.settings import Settings
+from holdfast.store import open_store
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -161,8 +163,9 @@ def open_client():
     """Opens a client of a service that follows a shop's registry."""
     opened = []
 
-    def one(shop):
-        client = TestClient(create_app(shop.live()), base_url="http://127.0.0.1")
+    def one(shop, **settings):
+        app = create_app(shop.live(), Settings(home=shop.home, **settings), shop.registry.engine)
+        client = TestClient(app, base_url="http://127.0.0.1")
         client.__enter__()
         opened.append(client)
         return client
@@ -205,14 +208,16 @@ class NoRegistry:
 
 
 @pytest.fixture(scope="session")
-def serve_model():
+def serve_model(tmp_path_factory):
     """Opens a client of a service that has one model and no registry."""
     opened = []
 
     def one(model):
         live = Live(NoRegistry())
         live.current = Serving(model, Intake(model.contract))
-        client = TestClient(create_app(live), base_url="http://127.0.0.1")
+        home = tmp_path_factory.mktemp("home")
+        app = create_app(live, Settings(home=home), open_store(home))
+        client = TestClient(app, base_url="http://127.0.0.1")
         client.__enter__()
         opened.append(client)
         return client

@@ -23,18 +23,28 @@ from holdfast.errors import HoldfastError
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    import sqlalchemy as sa
     from starlette.requests import Request
     from starlette.responses import Response
 
     from holdfast.api.live import Live
+    from holdfast.settings import Settings
 
 
-def create_app(live: Live) -> FastAPI:
-    """The service that answers with ``live``'s model, which it keeps up to date while it runs."""
+def create_app(live: Live, settings: Settings, engine: sa.Engine) -> FastAPI:
+    """The service that answers with ``live``'s model, which it keeps up to date while it runs.
+
+    Args:
+        live: the model.
+        settings: of this installation.
+        engine: its database.
+    """
     app = FastAPI(
         lifespan=_running, docs_url=None, redoc_url=None, redirect_slashes=False, openapi_url="/openapi.json"
     )
     app.state.live = live
+    app.state.settings = settings
+    app.state.engine = engine
     app.state.traffic = Traffic()
     app.include_router(predict.router)
     app.include_router(about.router)

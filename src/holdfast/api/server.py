@@ -16,7 +16,10 @@ from holdfast.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    import sqlalchemy as sa
+
     from holdfast.api.live import Live
+    from holdfast.settings import Settings
 
 LOOPBACK = {"localhost": "127.0.0.1", "127.0.0.1": "127.0.0.1", "::1": "::1"}
 
@@ -56,16 +59,20 @@ def url_of(bound: socket.socket) -> str:
     return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 
-def serve(live: Live, bound: socket.socket, ready: Callable[[], None]) -> None:
+def serve(
+    live: Live, settings: Settings, engine: sa.Engine, bound: socket.socket, ready: Callable[[], None]
+) -> None:
     """Answer requests until SIGINT or SIGTERM; requests that have begun are finished.
 
     Args:
         live: the model.
+        settings: of this installation.
+        engine: its database.
         bound: from `bind`; closed at the end.
         ready: called once the service answers.
     """
     config = uvicorn.Config(
-        create_app(live),
+        create_app(live, settings, engine),
         log_config=None,
         access_log=False,
         server_header=False,

@@ -34,15 +34,12 @@ def load_model(session: Session, ref: str) -> Model:
         HoldfastError: its files are damaged.
     """
     from holdfast.model import Model  # noqa: PLC0415 - help must not wait for it
-    from holdfast.registry import Registry, is_reference  # noqa: PLC0415 - help must not wait for it
+    from holdfast.registry import is_reference  # noqa: PLC0415 - help must not wait for it
 
     if not is_reference(ref) and Path(ref).exists():
         if not Path(ref).is_dir():
             raise UsageError("An exported model is given as its folder.", where=ref, hint="Unpack it first.")
         return Model.load(ref)
-    registry = Registry(session.home)
-    try:
+    with session.registry() as registry:
         version = registry.verify(ref)
-    finally:
-        registry.close()
     return Model.load(version.path, version=version.label)

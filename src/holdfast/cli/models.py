@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from pathlib import Path  # noqa: TC003 - Typer reads the annotations
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,11 +11,11 @@ from holdfast.cli.session import Debug, Home, Json, Quiet, Session, command, ses
 from holdfast.errors import HoldfastError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from rich.table import Table
 
-    from holdfast.registry import Registry, Version
+    from holdfast.registry import Version
 
 HEADLINE = ("roc_auc", "log_loss", "calibration_error", "profit_per_customer")
 """Metrics shown in the list, where a version has them."""
@@ -41,7 +40,7 @@ def everything(
 @command("holdfast models list")
 def list_(session: Session) -> None:
     """Show every version, oldest first."""
-    with _registry(session) as registry:
+    with session.registry() as registry:
         found = registry.list()
     nothing = "No model yet. Train one: holdfast train churn.toml"
     session.answer({"models": [version.as_dict() for version in found]}, _table(found) if found else nothing)
@@ -50,7 +49,7 @@ def list_(session: Session) -> None:
 @command("holdfast models show champion")
 def show(session: Session, ref: Ref = "champion") -> None:
     """Show one version: its facts, its metrics and where its files are."""
-    with _registry(session) as registry:
+    with session.registry() as registry:
         version = registry.resolve(ref)
     session.answer({"model": version.as_dict()}, _facts(version))
 
@@ -58,7 +57,7 @@ def show(session: Session, ref: Ref = "champion") -> None:
 @command("holdfast models promote challenger")
 def promote(session: Session, ref: Ref) -> None:
     """Make a version champion. Servers follow within a second."""
-    with _registry(session) as registry:
+    with session.registry() as registry:
         before = next((v for v in registry.list() if v.status == "champion"), None)
         version = registry.promote(ref)
     changed = before is None or before.number != version.number
@@ -72,7 +71,7 @@ def promote(session: Session, ref: Ref) -> None:
 @command("holdfast models rollback")
 def rollback(session: Session) -> None:
     """Make the champion's predecessor champion again."""
-    with _registry(session) as registry:
+    with session.registry() as registry:
         before = registry.resolve("champion")
         version = registry.rollback()
     session.answer(
@@ -90,7 +89,7 @@ def verify(
     damaged: list[dict[str, object]] = []
     sound: list[str] = []
     told: list[str] = []
-    with _registry(session) as registry:
+    with session.registry() as registry:
         if ref:
             sound.append(registry.verify(ref).label)
         for version in () if ref else registry.list():
@@ -114,7 +113,7 @@ def export(
     ],
 ) -> None:
     """Copy a version, verified, to a folder or an archive. The same version gives the same bytes."""
-    with _registry(session) as registry:
+    with session.registry() as registry:
         version = registry.export(ref, destination)
     session.answer(
         {"model": version.as_dict(), "destination": str(destination)},
@@ -125,17 +124,6 @@ def export(
 list_.add_to(models, "list")
 for _command in (show, promote, rollback, verify, export):
     _command.add_to(models)
-
-
-@contextmanager
-def _registry(session: Session) -> Iterator[Registry]:
-    from holdfast.registry import Registry  # noqa: PLC0415 - help must not wait for it
-
-    registry = Registry(session.home)
-    try:
-        yield registry
-    finally:
-        registry.close()
 
 
 def _table(found: Sequence[Version]) -> Table:

@@ -32,22 +32,18 @@ def serve(
     from holdfast.api.live import Live  # noqa: PLC0415 - as above
     from holdfast.api.server import bind, url_of  # noqa: PLC0415 - as above
     from holdfast.api.server import serve as run  # noqa: PLC0415 - as above
-    from holdfast.registry import Registry  # noqa: PLC0415 - as above
 
     bound = bind(host, port)
     url = url_of(bound)
     log.configure(debug=session.debug, quiet=session.quiet or session.json)
-    registry = Registry(session.home)
-    live = Live(registry)
+    with session.registry() as registry:
+        live = Live(registry)
 
-    def ready() -> None:
-        session.answer(*_announced(live, url))
-        sys.stdout.flush()
+        def ready() -> None:
+            session.answer(*_announced(live, url))
+            sys.stdout.flush()
 
-    try:
-        run(live, bound, ready)
-    finally:
-        registry.close()
+        run(live, session.settings, registry.engine, bound, ready)
     session.note("Stopped.")
 
 

@@ -6,10 +6,12 @@ exactly one JSON document, the answer or ``{"error": {...}}``, and nothing else 
 
 from __future__ import annotations
 
+import getpass
 import inspect
 import json
 import os
 import sys
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property, wraps
 from pathlib import Path
@@ -18,12 +20,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
+    import sqlalchemy as sa
     from rich.console import Console, RenderableType
 
     from holdfast.progress import Progress
+    from holdfast.registry import Registry
+    from holdfast.settings import Settings
 
 DEFAULT_HOME = Path(".holdfast")
 HOME_VARIABLE = "HOLDFAST_HOME"
@@ -70,6 +75,38 @@ class Session:
 
         # A pipe has no width to fit into: lines stay whole, so that grep finds what it looks for.
         return Console(highlight=False) if sys.stdout.isatty() else Console(highlight=False, width=1_000)
+
+    @cached_property
+    def settings(self) -> Settings:
+        """What the operator has set; its home is this session's."""
+        from holdfast.settings import load_settings  # noqa: PLC0415 - help must not wait for it
+
+        return load_settings(home=self.home)
+
+    @property
+    def actor(self) -> str:
+        """Who runs this command, for the audit trail."""
+        try:
+            return f"cli:{getpass.getuser()}"
+        except (KeyError, OSError):  # a container's user may have no name
+            return f"cli:{os.getuid()}"
+
+    @contextmanager
+    def registry(self) -> Iterator[Registry]:
+        """The registry of this home."""
+        from holdfast.registry import Registry  # noqa: PLC0415 - help must not wait for it
+
+        registry = Registry(self.home, actor=self.actor)
+        try:
+            yield registry
+        finally:
+            registry.close()
+
+    @contextmanager
+    def database(self) -> Iterator[sa.Engine]:
+        """The database of this home."""
+        with self.registry() as registry:
+            yield registry.engine
 
     def answer(self, document: dict[str, Any], *shown: RenderableType) -> None:
         """Give the command's result: ``document`` with ``--json``, else ``shown``, one below the other."""

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
+from holdfast.audit import record
 from holdfast.disk import scratch
 from holdfast.errors import HoldfastError
 from holdfast.registry import files
 from holdfast.registry.export import pack
 from holdfast.registry.version import USE_ANOTHER, RegistryError, UnknownVersionError, Version, pick
-from holdfast.store import database_file, open_store, reading, writing
+from holdfast.store import database_file, database_url, open_store, reading, writing
 from holdfast.store.tables import CHALLENGER, CHAMPION, deployments, events, versions
 
 if TYPE_CHECKING:
@@ -31,14 +32,27 @@ class Registry:
 
     Args:
         home: where Holdfast keeps its state.
+        actor: in whose name changes are written into the audit trail.
         verify: checks the files in a version's folder against its manifest and raises a `HoldfastError`;
             `holdfast.model.artefact.verify` unless a test brings its own.
     """
 
-    def __init__(self, home: Path, *, verify: Callable[[Path], object] | None = None) -> None:
+    def __init__(
+        self,
+        home: Path,
+        *,
+        actor: str = "python",
+        verify: Callable[[Path], object] | None = None,
+    ) -> None:
         self.home = Path(home)
+        self._actor = actor
         self._verify = verify or _verify_artefact
         self._engine: sa.Engine | None = None
+
+    @property
+    def engine(self) -> sa.Engine:
+        """The database, opened, and made where there is none."""
+        return self._open()
 
     def close(self) -> None:
         """Give the database's connections back."""
@@ -115,6 +129,7 @@ class Registry:
                 connection.execute(sa.insert(versions).values(number=number, path=path, **row))
                 slot = CHALLENGER if _deployed(connection, CHAMPION) else CHAMPION
                 _deploy(connection, slot, number, "register")
+                record(connection, self._actor, "models.register", f"v{number}", {"slot": slot})
         except BaseException as error:
             if target is not None:
                 self._take_back(target, staged)
@@ -150,7 +165,9 @@ class Registry:
         number = self.verify(ref).number
         with writing(self._open()) as connection:
             if _deployed(connection, CHAMPION) != number:
+                before = _deployed(connection, CHAMPION)
                 _deploy(connection, CHAMPION, number, "promote")
+                record(connection, self._actor, "models.promote", f"v{number}", {"before": before})
         return self.resolve(str(number))
 
     def rollback(self) -> Version:
@@ -170,6 +187,7 @@ class Registry:
                 )
             self._check(pick(self._versions(connection), str(former[-1])))
             _deploy(connection, CHAMPION, former[-1], "rollback")
+            record(connection, self._actor, "models.rollback", f"v{former[-1]}", {"before": champion.number})
         return self.resolve(CHAMPION)
 
     def verify(self, ref: str) -> Version:
@@ -210,7 +228,8 @@ class Registry:
         return self._engine
 
     def _existing(self) -> sa.Engine | None:
-        return self._open() if self._engine or database_file(self.home).exists() else None
+        found = self._engine or database_file(self.home).exists() or database_url(self.home)
+        return self._open() if found else None
 
     def _versions(self, connection: sa.Connection) -> Sequence[Version]:
         slots = {version: slot for slot, version in connection.execute(_SLOTS)}

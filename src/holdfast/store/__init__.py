@@ -5,7 +5,24 @@ databases have; times are UTC with their zone. No other room may make an engine,
 particular database, or let a SQLAlchemy error reach a user (`reading` and `writing` translate them).
 """
 
-from holdfast.store.engine import StoreError, database_file, engine, open_store, reading, writing
+from holdfast.store.engine import (
+    StoreError,
+    database_file,
+    database_url,
+    engine,
+    open_store,
+    reading,
+    writing,
+)
 from holdfast.store.schema import upgrade
 
-__all__ = ["StoreError", "database_file", "engine", "open_store", "reading", "upgrade", "writing"]
+__all__ = [
+    "StoreError",
+    "database_file",
+    "database_url",
+    "engine",
+    "open_store",
+    "reading",
+    "upgrade",
+    "writing",
+]

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
 from holdfast.errors import HoldfastError
+from holdfast.settings import load_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,14 +34,29 @@ def database_file(home: Path) -> Path:
     return home / "holdfast.db"
 
 
-def open_store(home: Path) -> sa.Engine:
-    """The database of ``home``, created and brought up to date where needed.
+def database_url(home: Path) -> str | None:
+    """What the settings say; none for the SQLite file of ``home``."""
+    found = load_settings(home=home).database_url
+    return None if found is None else found.get_secret_value()
+
+
+def open_store(home: Path, url: str | None = None) -> sa.Engine:
+    """The database of this installation, created and brought up to date.
+
+    Args:
+        home: the home folder, whose SQLite file it is unless a setting or ``url`` names another.
+        url: of the database, where it is not the one of the settings.
 
     Raises:
         StoreError: the folder or file cannot be used, or a newer Holdfast made it.
     """
     from holdfast.store.schema import upgrade  # noqa: PLC0415 - schema needs this module's transactions
 
+    url = url or database_url(home)
+    if url is not None:
+        opened = engine(url)
+        upgrade(opened)
+        return opened
     try:
         home.mkdir(parents=True, exist_ok=True)
     except OSError as error:

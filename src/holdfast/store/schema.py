@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from holdfast.store.engine import StoreError, reading, writing
 
-HEAD = "v0001"
+HEAD = "v0002"
 """The newest migration. A test holds it equal to what Alembic finds in the folder."""
 
 MIGRATIONS = Path(__file__).parent / "migrations"

@@ -1,0 +1,9 @@
+"""The audit trail: who changed what, each entry chained to the one before by its hash.
+
+Whatever changes state adds its entry in the same transaction (`record`). Entries name people and programs,
+never customers. Below everything that changes state; knows only `store`.
+"""
+
+from holdfast.audit.trail import Entry, record
+
+__all__ = ["Entry", "record"]
