@@ -127,7 +127,6 @@ def test_without_a_model_the_service_lives_and_says_what_to_do_and_takes_the_fir
     shop, open_client, good
 ):
     client = open_client(shop)
-    assert not shop.home.exists()
     assert client.get("/livez").status_code == 200
     assert client.get("/health").json()["status"] == "no model"
     assert client.get("/").json()["model"] is None
@@ -214,7 +213,7 @@ def test_files_that_were_really_changed_are_named_and_where_they_are_is_not(trai
     (folder / "model.json").write_text("{}")
     (folder / "contract.toml").unlink()
     live = Live(registry)
-    client = open_client(SimpleNamespace(live=lambda: live))
+    client = open_client(SimpleNamespace(live=lambda: live, home=home, registry=registry))
     for path in ("/readyz", "/health", "/model_info"):
         body = client.get(path).text
         assert "contract.toml is missing; model.json was changed" in body
@@ -236,7 +235,7 @@ def test_another_model_under_a_manifest_of_its_own_is_not_what_was_registered(tr
     manifest.write_text(manifest.read_text().replace(before, after))
     Model.load(folder)  # in itself it is whole
     live = Live(registry)
-    client = open_client(SimpleNamespace(live=lambda: live))
+    client = open_client(SimpleNamespace(live=lambda: live, home=home, registry=registry))
     assert "not the one that was registered" in client.get("/readyz").json()["detail"]
     registry.close()
 
