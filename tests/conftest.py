@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import os
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
+from real_postgres import PostgresUnavailableError, RealPostgres
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import polars as pl
+    import sqlalchemy as sa
 
     from holdfast.contract import Contract
     from holdfast.model import Model
@@ -20,7 +25,85 @@ settings.register_profile("same", derandomize=True)
 settings.register_profile("explore")
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
+DATABASES = ("sqlite", "postgres")
+
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_settings_of_this_machine(tmp_path_factory) -> Iterator[None]:
+    """What the developer has set for Holdfast, in the environment or in .env, changes no test."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.upper().startswith("HOLDFAST_")]:
+            patch.delenv(name)
+        if Path(".env").exists():
+            patch.chdir(tmp_path_factory.mktemp("elsewhere"))
+        yield
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[RealPostgres]:
+    """A real server; ``postgres.url()`` makes an empty database. Whoever stops it starts it again."""
+    try:
+        server = RealPostgres()
+    except PostgresUnavailableError as error:
+        pytest.skip(str(error))
+    yield server
+    server.remove()
+
+
+@pytest.fixture(params=DATABASES)
+def empty_database_url(request, tmp_path) -> str:
+    """URL of a database without tables, of each kind."""
+    if request.param == "sqlite":
+        (tmp_path / "home").mkdir(exist_ok=True)
+        return f"sqlite:///{tmp_path / 'home' / 'holdfast.db'}"
+    return request.getfixturevalue("postgres").url()
+
+
+@pytest.fixture(params=DATABASES)
+def database_url(request, tmp_path) -> str:
+    """URL of a new database with all tables, of each kind; SQLite's is that of ``tmp_path / "home"``."""
+    ready = request.getfixturevalue(f"_{request.param}_ready")
+    if request.param == "postgres":
+        return request.getfixturevalue("postgres").url(like=ready)
+    (tmp_path / "home").mkdir(exist_ok=True)
+    shutil.copy(ready, tmp_path / "home" / "holdfast.db")
+    return f"sqlite:///{tmp_path / 'home' / 'holdfast.db'}"
+
+
+@pytest.fixture
+def database(database_url) -> Iterator[sa.Engine]:
+    """The engine of `database_url`."""
+    from holdfast.store import engine  # noqa: PLC0415 - most tests need no database
+
+    opened = engine(database_url)
+    yield opened
+    opened.dispose()
+
+
+@pytest.fixture(scope="session")
+def _sqlite_ready(tmp_path_factory) -> Path:
+    """A database file with all tables, to copy: quicker than making them for each test."""
+    file = tmp_path_factory.mktemp("ready") / "holdfast.db"
+    _make_tables(f"sqlite:///{file}")
+    return file
+
+
+@pytest.fixture(scope="session")
+def _postgres_ready(postgres) -> str:
+    """URL of a database with all tables, to copy."""
+    url = postgres.url()
+    _make_tables(url)
+    return url
+
+
+def _make_tables(url: str) -> None:
+    from holdfast.store import engine, upgrade  # noqa: PLC0415 - most tests need no database
+
+    opened = engine(url)
+    upgrade(opened)
+    opened.dispose()
 
 
 @pytest.fixture(scope="session")

@@ -7,22 +7,29 @@ particular database, or let a SQLAlchemy error reach a user (`reading` and `writ
 
 from holdfast.store.engine import (
     StoreError,
+    connect_store,
     database_file,
     database_url,
     engine,
     open_store,
+    place_of,
     reading,
+    snapshot,
     writing,
 )
-from holdfast.store.schema import upgrade
+from holdfast.store.schema import revision, upgrade
 
 __all__ = [
     "StoreError",
+    "connect_store",
     "database_file",
     "database_url",
     "engine",
     "open_store",
+    "place_of",
     "reading",
+    "revision",
+    "snapshot",
     "upgrade",
     "writing",
 ]

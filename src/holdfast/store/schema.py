@@ -1,34 +1,80 @@
-"""Brings a database up to date.
+"""Which schema a database has, and how it becomes this Holdfast's.
 
-Alembic is imported only when there is something to do: an up-to-date database costs one query.
+Alembic is imported only when there is something to do: to find an up-to-date database costs one query.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from holdfast.store.engine import StoreError, reading, writing
+from holdfast.store.engine import StoreError, place_of, reading, writing
 
-HEAD = "v0002"
-"""The newest migration. A test holds it equal to what Alembic finds in the folder."""
+if TYPE_CHECKING:
+    from alembic.config import Config
+
+REVISIONS = ("v0001", "v0002")
+"""The migrations, oldest first. A test holds them equal to what Alembic finds in the folder."""
+
+HEAD = REVISIONS[-1]
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
+_UPGRADE_LOCK = 0x486F6C64
+"""Names the lock that only one upgrade of a PostgreSQL database holds."""
 
-def upgrade(opened: sa.Engine) -> None:
-    """Run the migrations that the database lacks, in one transaction.
+
+def expect_current(opened: sa.Engine) -> None:
+    """Insist that the database has this Holdfast's tables; a SQLite file without any is given them.
+
+    Raises:
+        StoreError: the schema is older or newer, or PostgreSQL has none yet; says which command mends that.
+    """
+    present = revision(opened)
+    if present == HEAD:
+        return
+    if present is None and opened.dialect.name == "sqlite":
+        upgrade(opened)
+        return
+    _refuse_newer(present, opened)
+    made = "has no tables of Holdfast yet" if present is None else f'has the older schema "{present}"'
+    raise StoreError(
+        f"The database {made}.", where=place_of(opened), hint="Back it up, then run: holdfast db upgrade"
+    )
+
+
+def upgrade(opened: sa.Engine) -> list[str]:
+    """Run the migrations that the database lacks, in one transaction; however many try, one does.
+
+    Returns:
+        The migrations that were run, oldest first.
 
     Raises:
         StoreError: the database was made by a newer Holdfast, or cannot be used.
     """
-    with reading(opened) as connection:
-        if _revision(connection) == HEAD:
-            return
+    if revision(opened) == HEAD:
+        return []
     with writing(opened) as connection:
-        if _revision(connection) != HEAD:  # another process may have been faster
+        if connection.dialect.name == "postgresql":  # SQLite has the one lock that `writing` took
+            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_UPGRADE_LOCK)))
+        present = _revision(connection)
+        _refuse_newer(present, opened)
+        missing = [one for one in REVISIONS if present is None or one > present]
+        if missing:  # another process may have been faster
             _migrate(connection)
+        return missing
+
+
+def revision(opened: sa.Engine) -> str | None:
+    """The schema that the database has; none before its first upgrade.
+
+    Raises:
+        StoreError: the database cannot be read.
+    """
+    with reading(opened) as connection:
+        return _revision(connection)
 
 
 def _revision(connection: sa.Connection) -> str | None:
@@ -38,19 +84,25 @@ def _revision(connection: sa.Connection) -> str | None:
     return found
 
 
+def _refuse_newer(present: str | None, opened: sa.Engine) -> None:
+    if present is not None and present not in REVISIONS:
+        raise StoreError(
+            f'A newer Holdfast made this database (schema "{present}"; this one knows up to "{HEAD}").',
+            where=place_of(opened),
+            hint="Upgrade Holdfast, or choose another database or --home.",
+        )
+
+
 def _migrate(connection: sa.Connection) -> None:
     from alembic import command  # noqa: PLC0415 - slow to import, rarely needed
+
+    command.upgrade(alembic_config(connection), HEAD)
+
+
+def alembic_config(connection: sa.Connection | None = None) -> Config:
+    """What Alembic is told."""
     from alembic.config import Config  # noqa: PLC0415 - slow to import, rarely needed
-    from alembic.script import ScriptDirectory  # noqa: PLC0415 - slow to import, rarely needed
 
     config = Config(attributes={"connection": connection})
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
-    present = _revision(connection)
-    if present is not None and present not in known:
-        raise StoreError(
-            f'A newer Holdfast made this database (schema "{present}"; this one knows up to "{HEAD}").',
-            where=connection.engine.url.database,
-            hint="Upgrade Holdfast, or choose another --home.",
-        )
-    command.upgrade(config, HEAD)
+    return config
