@@ -165,7 +165,7 @@ def open_client():
 
     def one(shop, **settings):
         app = create_app(shop.live(), Settings(home=shop.home, **settings), shop.registry.engine)
-        client = TestClient(app, base_url="http://127.0.0.1")
+        client = TestClient(app, base_url="http://127.0.0.1", client=("127.0.0.1", 50_000))
         client.__enter__()
         opened.append(client)
         return client
@@ -217,7 +217,7 @@ def serve_model(tmp_path_factory):
         live.current = Serving(model, Intake(model.contract))
         home = tmp_path_factory.mktemp("home")
         app = create_app(live, Settings(home=home), open_store(home))
-        client = TestClient(app, base_url="http://127.0.0.1")
+        client = TestClient(app, base_url="http://127.0.0.1", client=("127.0.0.1", 50_000))
         client.__enter__()
         opened.append(client)
         return client

@@ -3,3 +3,21 @@
 Everything is refused unless something allows it. Secrets are stored as hashes and compared in constant time.
 Knows the database; no HTTP beyond the headers it is given.
 """
+
+from holdfast.access.errors import AccessError, NameTakenError, UnknownNameError
+from holdfast.access.gate import Gate
+from holdfast.access.limiter import Limiter, Verdict
+from holdfast.access.roles import LOCAL, Caller, Role, role_of
+
+__all__ = [
+    "LOCAL",
+    "AccessError",
+    "Caller",
+    "Gate",
+    "Limiter",
+    "NameTakenError",
+    "Role",
+    "UnknownNameError",
+    "Verdict",
+    "role_of",
+]

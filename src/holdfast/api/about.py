@@ -10,6 +10,7 @@ from starlette.responses import Response  # noqa: TC002 - FastAPI reads the anno
 import holdfast
 from holdfast.api import wire
 from holdfast.api.answers import Document, problems
+from holdfast.api.policy import GuardedRoute
 
 if TYPE_CHECKING:
     from holdfast.api.guard import Traffic
@@ -32,7 +33,7 @@ LINKS = (
     "/readyz",
 )
 
-router = APIRouter()
+router = APIRouter(route_class=GuardedRoute)
 
 
 @router.get("/", response_model=Document, tags=["service"])

@@ -12,11 +12,13 @@ from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
+from holdfast.access import Gate, Limiter
 from holdfast.api import about, predict
 from holdfast.api.docs import add_docs
 from holdfast.api.guard import Guard, Traffic
 from holdfast.api.live import POLL_SECONDS, PREPARE_SECONDS, import_libraries
 from holdfast.api.log import fault
+from holdfast.api.policy import GuardedRoute
 from holdfast.api.problems import QueryError, http_problem, problem
 from holdfast.errors import HoldfastError
 
@@ -39,20 +41,27 @@ def create_app(live: Live, settings: Settings, engine: sa.Engine) -> FastAPI:
         settings: of this installation.
         engine: its database.
     """
-    app = FastAPI(
-        lifespan=_running, docs_url=None, redoc_url=None, redirect_slashes=False, openapi_url="/openapi.json"
-    )
+    app = FastAPI(lifespan=_running, docs_url=None, redoc_url=None, redirect_slashes=False, openapi_url=None)
+    app.router.route_class = GuardedRoute
     app.state.live = live
     app.state.settings = settings
     app.state.engine = engine
     app.state.traffic = Traffic()
+    app.state.gate = Gate(engine, settings)
+    app.state.limiter = Limiter(settings)
     app.include_router(predict.router)
     app.include_router(about.router)
     add_docs(app)
     app.add_exception_handler(HoldfastError, _problem)
     app.add_exception_handler(HTTPException, _http_problem)
     app.add_exception_handler(RequestValidationError, _query_problem)
-    app.add_middleware(Guard, traffic=app.state.traffic)
+    app.add_middleware(
+        Guard,
+        traffic=app.state.traffic,
+        settings=settings,
+        gate=app.state.gate,
+        limiter=app.state.limiter,
+    )
     return app
 
 

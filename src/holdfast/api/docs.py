@@ -14,15 +14,16 @@ from starlette.staticfiles import StaticFiles
 
 import holdfast
 from holdfast.api.answers import Problem
+from holdfast.api.policy import ASSETS
 from holdfast.api.predict import CUSTOMERS, MAX_BATCH
+from holdfast.api.wire import answer
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
-    from starlette.responses import HTMLResponse
+    from starlette.responses import HTMLResponse, Response
 
     from holdfast.api.live import Serving
 
-ASSETS = "/docs/assets"
 _REF = "#/components/schemas/{model}"
 
 DESCRIPTION = """Predicts which customers are about to leave, and says why.
@@ -60,7 +61,11 @@ def add_docs(app: FastAPI) -> None:
             swagger_ui_parameters={"tryItOutEnabled": True, "defaultModelRendering": "example"},
         )
 
+    async def described() -> Response:
+        return answer(openapi())
+
     app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's own way to replace it
+    app.add_api_route("/openapi.json", described, include_in_schema=False)
     app.add_api_route("/docs", page, include_in_schema=False)
     with resources.as_file(resources.files("fastapi_offline") / "static") as assets:
         app.mount(ASSETS, StaticFiles(directory=assets), name="docs-assets")

@@ -23,15 +23,24 @@ PROBLEMS: dict[str, tuple[int, str]] = {
     "json": (400, "The body is not JSON"),
     "host": (400, "Not a name of this server"),
     "request": (400, "The request cannot be read"),
+    "unauthorized": (401, "Nobody that may ask"),
+    "forbidden": (403, "Not allowed"),
+    "origin": (403, "A web page of another origin"),
     "not_found": (404, "There is nothing here"),
     "method": (405, "This address does not take that method"),
+    "slow_body": (408, "The body came too slowly"),
+    "idempotency": (409, "The Idempotency-Key was used for another request"),
     "too_large": (413, "The body is too large"),
     "media_type": (415, "The body must be JSON"),
     "record": (422, "The record breaks the contract"),
     "batch": (422, "The batch cannot be scored"),
     "query": (422, "A query parameter is wrong"),
+    "idempotency_key": (422, "The Idempotency-Key is wrong"),
+    "rate": (429, "Too many requests"),
     "internal": (500, "The server failed"),
     "no_model": (503, "No model is in charge"),
+    "overloaded": (503, "Too much is asked"),
+    "log": (503, "Answers cannot be logged"),
     "store": (503, "The database cannot be used"),
 }
 """Status and title of each code. Codes are stable; clients may rely on them."""
@@ -61,6 +70,30 @@ class HostError(ProblemError):
     code = "host"
 
 
+class UnauthorizedError(ProblemError):
+    """The request is from nobody that may ask."""
+
+    code = "unauthorized"
+
+
+class ForbiddenError(ProblemError):
+    """The caller is known, but may not do this."""
+
+    code = "forbidden"
+
+
+class OriginError(ProblemError):
+    """A web page of another origin asks."""
+
+    code = "origin"
+
+
+class RateError(ProblemError):
+    """The caller asks too often."""
+
+    code = "rate"
+
+
 class TooLargeError(ProblemError):
     """The body is larger than the server reads."""
 
@@ -77,6 +110,30 @@ class RecordError(ProblemError):
     """A customer's record breaks the contract."""
 
     code = "record"
+
+
+class SlowBodyError(ProblemError):
+    """The body did not arrive in time."""
+
+    code = "slow_body"
+
+
+class RepeatedKeyError(ProblemError):
+    """An Idempotency-Key came back with another body."""
+
+    code = "idempotency"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This Idempotency-Key was used before, with another body.",
+            hint="Use a new key for a new request; repeat a request exactly as it was.",
+        )
+
+
+class KeyFormError(ProblemError):
+    """An Idempotency-Key cannot be one."""
+
+    code = "idempotency_key"
 
 
 class BatchError(ProblemError):
