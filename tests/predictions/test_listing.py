@@ -124,7 +124,7 @@ def test_a_page_of_a_long_log_sorts_nothing(database, log_some, noon):
     log_some(database, 50)
     plans = []
 
-    def explain(connection, cursor, statement, parameters, *_):
+    def explain(connection, _cursor, statement, parameters, *_):
         if "FROM predictions" in statement:
             plans.extend(connection.connection.execute(f"EXPLAIN QUERY PLAN {statement}", parameters))
 
