@@ -64,7 +64,7 @@ def empty_database_url(request, tmp_path) -> str:
 @pytest.fixture(params=DATABASES)
 def database_url(request, tmp_path) -> str:
     """URL of a new database with all tables, of each kind; SQLite's is that of ``tmp_path / "home"``."""
-    ready = request.getfixturevalue(f"_{request.param}_ready")
+    ready = request.getfixturevalue(f"{request.param}_ready")
     if request.param == "postgres":
         return request.getfixturevalue("postgres").url(like=ready)
     (tmp_path / "home").mkdir(exist_ok=True)
@@ -83,7 +83,7 @@ def database(database_url) -> Iterator[sa.Engine]:
 
 
 @pytest.fixture(scope="session")
-def _sqlite_ready(tmp_path_factory) -> Path:
+def sqlite_ready(tmp_path_factory) -> Path:
     """A database file with all tables, to copy: quicker than making them for each test."""
     file = tmp_path_factory.mktemp("ready") / "holdfast.db"
     _make_tables(f"sqlite:///{file}")
@@ -91,7 +91,7 @@ def _sqlite_ready(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def _postgres_ready(postgres) -> str:
+def postgres_ready(postgres) -> str:
     """URL of a database with all tables, to copy."""
     url = postgres.url()
     _make_tables(url)

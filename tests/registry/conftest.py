@@ -41,6 +41,11 @@ def fill_folder(folder: Path, text: str = "model") -> Path:
     return folder
 
 
+@pytest.fixture(params=["sqlite", "postgres"])
+def kind(request):
+    return request.param
+
+
 @pytest.fixture(scope="session")
 def fake_verify():
     return verify_sums
@@ -52,7 +57,21 @@ def fill():
 
 
 @pytest.fixture
-def registry(tmp_path):
+def switch_to_postgres(request, monkeypatch):
+    """Call it, and from then on the settings name a PostgreSQL database, with tables and without rows."""
+
+    def switch():
+        server, like = request.getfixturevalue("postgres"), request.getfixturevalue("postgres_ready")
+        monkeypatch.setenv("HOLDFAST_DATABASE_URL", server.url(like=like))
+
+    return switch
+
+
+@pytest.fixture
+def registry(tmp_path, kind, switch_to_postgres):
+    """A registry without versions, on each kind of database; the home does not exist yet."""
+    if kind == "postgres":
+        switch_to_postgres()
     made = Registry(tmp_path / "home", verify=verify_sums)
     yield made
     made.close()

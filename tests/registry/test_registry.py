@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC
 from errno import EXDEV
 from hashlib import sha256
@@ -13,10 +13,11 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from holdfast.audit import entries, verify
 from holdfast.errors import HoldfastError
 from holdfast.registry import Registry, RegistryError, UnknownVersionError
 from holdfast.registry import registry as module
-from holdfast.store import StoreError, open_store, reading
+from holdfast.store import StoreError, reading
 from holdfast.store.tables import events
 
 
@@ -85,7 +86,7 @@ def test_each_change_has_its_event_and_promoting_the_champion_is_none(registry, 
     for _ in range(2):
         registry.promote("2")
     registry.rollback()
-    with reading(open_store(registry.home)) as connection:
+    with reading(registry.engine) as connection:
         columns = (events.c.action, events.c.slot, events.c.from_version, events.c.to_version)
         happened = connection.execute(sa.select(*columns).order_by(events.c.id)).all()
     assert happened == [
@@ -96,6 +97,7 @@ def test_each_change_has_its_event_and_promoting_the_champion_is_none(registry, 
     ]
 
 
+@pytest.mark.parametrize("kind", ["sqlite"], indirect=True)
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     steps=st.lists(
@@ -268,6 +270,7 @@ def test_many_at_once_all_get_a_number_of_their_own(registry, register, fake_ver
         one.close()
 
 
+@pytest.mark.parametrize("kind", ["sqlite"], indirect=True)
 def test_a_database_that_fails_is_a_store_error(registry, register):
     register()
     registry.close()
@@ -276,3 +279,54 @@ def test_a_database_that_fails_is_a_store_error(registry, register):
         rest.unlink()
     with pytest.raises(StoreError):
         registry.list()
+
+
+def test_each_change_is_audited_in_the_name_of_who_made_it(registry, register, fake_verify):
+    register()
+    register()
+    ana = Registry(registry.home, actor="cli:ana", verify=fake_verify)
+    ana.promote("2")
+    ana.promote("2")
+    ana.rollback()
+    said = [(one.actor, one.action, one.subject, one.detail) for one in reversed(entries(ana.engine))]
+    assert said == [
+        ("python", "models.register", "v1", {"slot": "champion"}),
+        ("python", "models.register", "v2", {"slot": "challenger"}),
+        ("cli:ana", "models.promote", "v2", {"before": 1}),
+        ("cli:ana", "models.rollback", "v1", {"before": 2}),
+    ]
+    assert verify(ana.engine).sound
+    ana.close()
+
+
+def test_many_promotions_and_rollbacks_at_once_leave_one_champion_and_a_sound_trail(
+    registry, register, fake_verify
+):
+    for _ in range(3):
+        register()
+    others = [Registry(registry.home, verify=fake_verify) for _ in range(4)]
+
+    def change(step):
+        one, number = others[step % 4], step % 3 + 1
+        with suppress(UnknownVersionError):  # no earlier champion
+            one.promote(str(number)) if step % 2 else one.rollback()
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(change, range(40)))
+    assert list(statuses(registry).values()).count("champion") == 1
+    assert verify(registry.engine).sound
+    for one in others:
+        one.close()
+
+
+@pytest.mark.parametrize("kind", ["sqlite"], indirect=True)
+def test_another_database_does_not_sweep_the_files_that_this_home_s_own_knows(
+    registry, register, fake_verify, switch_to_postgres
+):
+    register()
+    switch_to_postgres()
+    elsewhere = Registry(registry.home, verify=fake_verify)
+    with pytest.raises(RegistryError, match="does not know"):
+        register(elsewhere)
+    elsewhere.close()
+    registry.verify("v1")

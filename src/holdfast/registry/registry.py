@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from holdfast.audit import record
+from holdfast.audit import hold, record
 from holdfast.disk import scratch
 from holdfast.errors import HoldfastError
 from holdfast.registry import files
@@ -121,7 +121,9 @@ class Registry:
         try:
             files.settle(staged)
             with writing(engine) as connection:
+                hold(connection)
                 number = (connection.scalar(sa.select(sa.func.max(versions.c.number))) or 0) + 1
+                self._insist_on_own_files(number)
                 files.sweep_orphans(self.home / "artefacts", number)
                 path = f"artefacts/{name}/{number}"
                 target = self.home / path
@@ -164,8 +166,9 @@ class Registry:
         """
         number = self.verify(ref).number
         with writing(self._open()) as connection:
-            if _deployed(connection, CHAMPION) != number:
-                before = _deployed(connection, CHAMPION)
+            hold(connection)
+            before = _deployed(connection, CHAMPION)
+            if before != number:
                 _deploy(connection, CHAMPION, number, "promote")
                 record(connection, self._actor, "models.promote", f"v{number}", {"before": before})
         return self.resolve(str(number))
@@ -177,17 +180,18 @@ class Registry:
             UnknownVersionError: there is no version, or no earlier champion.
             HoldfastError: the predecessor's files are damaged; nothing was changed.
         """
-        champion = self.resolve(CHAMPION)
+        self.resolve(CHAMPION)
         with writing(self._open()) as connection:
-            former = _reign(connection)[:-1]
+            hold(connection)
+            *former, champion = _reign(connection)
             if not former:
                 raise UnknownVersionError(
-                    f"There is no earlier champion; {champion.label} is the first.",
+                    f"There is no earlier champion; v{champion} is the first.",
                     hint="Promote a version instead: holdfast models promote REF",
                 )
             self._check(pick(self._versions(connection), str(former[-1])))
             _deploy(connection, CHAMPION, former[-1], "rollback")
-            record(connection, self._actor, "models.rollback", f"v{former[-1]}", {"before": champion.number})
+            record(connection, self._actor, "models.rollback", f"v{former[-1]}", {"before": champion})
         return self.resolve(CHAMPION)
 
     def verify(self, ref: str) -> Version:
@@ -239,6 +243,21 @@ class Registry:
             for row in map(dict, rows)
         ]
 
+    def _insist_on_own_files(self, number: int) -> None:
+        """A first version sweeps all others' folders, which must not be those that another database knows.
+
+        Raises:
+            RegistryError: the home's own SQLite file has versions, and this is another database.
+        """
+        if number > 1 or self.engine.dialect.name == "sqlite":
+            return
+        if database_file(self.home).exists() and any((self.home / "artefacts").glob("*/*")):
+            raise RegistryError(
+                "This home has versions that the database does not know.",
+                where=str(self.home),
+                hint="Bring them over (holdfast db backup, then db restore), or choose another --home.",
+            )
+
     def _check(self, version: Version) -> None:
         if not version.path.is_dir() or version.path.is_symlink():
             raise RegistryError(
@@ -263,6 +282,7 @@ class Registry:
         cannot be undone is an orphan, which the next registration sweeps.
         """
         with suppress(HoldfastError, OSError), writing(self._open()) as connection:
+            hold(connection)
             taken = sa.select(versions.c.number).where(versions.c.number == int(target.name))
             if connection.scalar(taken) is None and not staged.exists():
                 target.rename(staged)
