@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from holdfast.api.intake import Intake
+from holdfast.api.log import formatter
 
 JSON = {"content-type": "application/json"}
 POSTS = ["/predict", "/predict/batch", "/batch_predict", "/explain"]
@@ -254,8 +255,9 @@ def test_a_fault_of_ours_tells_nothing_but_is_logged_without_data(client, shop, 
     found = problem_of(client.post("/predict", json=good), 500, "internal")
     assert "A-17" not in str(found)
     faults = [record for record in caplog.records if record.getMessage() == "fault"]
-    assert faults[0].fields["kind"] == "ZeroDivisionError"
-    assert not any("A-17" in str(record.fields) for record in faults if hasattr(record, "fields"))
+    (told,) = map(formatter(for_people=False).format, faults)
+    assert '"kind": "ZeroDivisionError"' in told
+    assert "A-17" not in told
     assert client.get("/health").json()["status"] == "degraded"
 
 
