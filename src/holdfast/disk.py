@@ -7,6 +7,7 @@ whose lock can be taken has no owner.
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shutil
@@ -45,6 +46,36 @@ def scratch(place: Path, prefix: str) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
         if handle is not None:
             os.close(handle)
+
+
+@contextmanager
+def locked(path: Path, *, wait: bool = True) -> Iterator[bool]:
+    """Keep other processes out of what the file ``path`` stands for; true if this one has the lock.
+
+    The lock ends with the process, however it ends. Where the system has no locks, everybody has it.
+
+    Args:
+        path: made if it is not there, and left there.
+        wait: until whoever has the lock lets go; otherwise it is false where another has it.
+
+    Raises:
+        OSError: the file cannot be made.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        mine = True
+        if sys.platform != "win32":
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            except BlockingIOError:
+                mine = False
+            except OSError as error:
+                if error.errno not in {errno.ENOLCK, errno.ENOTSUP}:
+                    raise
+        yield mine
+    finally:
+        os.close(handle)
 
 
 def sync(path: Path) -> None:

@@ -29,6 +29,8 @@ SLACK = timedelta(hours=1)
 """An id carries the time it was made, ``at`` says when the answer was; they are never this far apart. So the
 index over ids, which has the order of time, also finds rows by ``at``."""
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
 NAMES = {
     "prediction_id": "id",
     "request_id": "request",
@@ -179,8 +181,17 @@ def first_id(at: datetime) -> str:
     >>> first_id(datetime(2026, 1, 31, 12, tzinfo=UTC))
     '019c13ec-9e00-0000-0000-000000000000'
     """
-    milliseconds = max(0, int(at.timestamp() * 1_000))
+    milliseconds = max(0, (at - EPOCH) // timedelta(milliseconds=1))
     return str(uuid.UUID(int=milliseconds << 80))
+
+
+def made_at(prediction_id: str) -> datetime:
+    """When an id of version 7 was made.
+
+    >>> made_at("019c13ec-9e00-7abc-8abc-000000000000")
+    datetime.datetime(2026, 1, 31, 12, 0, tzinfo=datetime.timezone.utc)
+    """
+    return EPOCH + timedelta(milliseconds=int(prediction_id[:8] + prediction_id[9:13], 16))
 
 
 def _rows(connection: sa.Connection, wanted: Wanted, before: str | None, limit: int) -> Sequence[sa.Row[Any]]:

@@ -185,7 +185,9 @@ def _known(url: str) -> sa.URL:
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
-    for setting in ("foreign_keys = ON", "journal_mode = WAL", "synchronous = FULL"):
+    # What is deleted is overwritten: who is erased must not stay in the file's free space.
+    settings = ("foreign_keys = ON", "journal_mode = WAL", "synchronous = FULL", "secure_delete = ON")
+    for setting in settings:
         connection.execute(f"PRAGMA {setting}")
 
 
