@@ -7,6 +7,7 @@ Knows the database; no HTTP beyond the headers it is given.
 from holdfast.access.errors import AccessError, NameTakenError, UnknownNameError
 from holdfast.access.gate import Gate
 from holdfast.access.limiter import Limiter, Verdict
+from holdfast.access.listening import may_listen
 from holdfast.access.roles import LOCAL, Caller, Role, role_of
 
 __all__ = [
@@ -19,5 +20,6 @@ __all__ = [
     "Role",
     "UnknownNameError",
     "Verdict",
+    "may_listen",
     "role_of",
 ]

@@ -164,10 +164,29 @@ class Document(BaseModel):
     model: ModelName | None = None
 
 
-def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """What a route's documentation says about the ways in which it can fail."""
+_CODES = (
+    "json",
+    "unauthorized",
+    "forbidden",
+    "unknown",
+    "taken",
+    "too_large",
+    "media_type",
+    "rate",
+    "no_model",
+)
+"""The one of each status that stands in the documentation."""
+
+
+def problems(*statuses: int, wrong: str = "record") -> dict[int | str, dict[str, Any]]:
+    """What a route's documentation says about the ways in which it can fail.
+
+    Args:
+        statuses: of the answers that are problems.
+        wrong: the code of the one with status 422.
+    """
     described: dict[int | str, dict[str, Any]] = {}
-    for code in ("json", "too_large", "media_type", "record", "no_model"):
+    for code in (*_CODES, wrong):
         status, title = PROBLEMS[code]
         if status in statuses:
             said = {"type": f"urn:holdfast:problem:{code}", "title": title, "status": status, "code": code}

@@ -30,9 +30,9 @@ def decode(body: bytes) -> Any:
     return from_json(body, cache_strings="keys")
 
 
-def answer(document: Any) -> Response:
+def answer(document: Any, *, status: int = 200) -> Response:
     """A JSON response."""
-    return Response(encode(document), media_type="application/json")
+    return Response(encode(document), status_code=status, media_type="application/json")
 
 
 def utc_now() -> str:
