@@ -6,31 +6,70 @@ A setting belongs to the installation; what belongs to the business stands in th
 from __future__ import annotations
 
 import os
+import re
 import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
+from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    DotEnvSettingsSource,
+    EnvSettingsSource,
+    NoDecode,
+    SecretsSettingsSource,
+    SettingsConfigDict,
+)
 
-from holdfast.errors import UsageError
+from holdfast.errors import UsageError, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from pydantic import ValidationInfo
+
 PREFIX = "HOLDFAST_"
+ENV_FILE = ".env"
 SECRETS_VARIABLE = "HOLDFAST_SECRETS_DIR"
 SECRET_FILE = "secret"  # noqa: S105 - the name of a file
 SHORTEST_SECRET = 32
 
-Names = Annotated[tuple[str, ...], NoDecode]
+_OF_KUBERNETES = re.compile(r"HOLDFAST_(SERVICE_(HOST|PORT\w*)|PORT_\d+_\w+)")
+"""What Kubernetes sets in every container beside a service that is called "holdfast"."""
+
+
+def _split(value: object) -> object:
+    """Names are written with commas between them."""
+    return tuple(filter(None, map(str.strip, value.split(",")))) if isinstance(value, str) else value
+
+
+def _origin(value: str) -> str:
+    parts = urlsplit(value)
+    if (
+        parts.scheme not in {"http", "https"}
+        or not parts.netloc
+        or f"{parts.scheme}://{parts.netloc}" != value
+    ):
+        raise ValueError(f"an origin is a scheme and a host such as https://crm.example.com, not {value!r}")
+    return value
+
+
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+Origins = Annotated[tuple[Annotated[str, AfterValidator(_origin)], ...], NoDecode, BeforeValidator(_split)]
 
 
 class Settings(BaseSettings):
     """Every setting, its default and its bounds. Frozen: a change needs a restart."""
 
     model_config = SettingsConfigDict(
-        env_prefix=PREFIX, env_file=".env", extra="ignore", frozen=True, hide_input_in_errors=True
+        env_prefix=PREFIX,
+        env_file=ENV_FILE,
+        env_ignore_empty=True,
+        dotenv_filtering="only_existing",
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
     )
 
     home: Path = Field(Path(".holdfast"), description="Where models and state live.")
@@ -50,7 +89,7 @@ class Settings(BaseSettings):
     port: int = Field(8_000, ge=0, le=65_535, description="Port to answer on; 0 takes a free one.")
     workers: int = Field(1, ge=1, le=64, description="Processes that answer.")
     allowed_hosts: Names = Field((), description="Names that this server is known by, beside localhost.")
-    cors_origins: Names = Field((), description="Origins of web pages that may ask, such as https://a.b.")
+    cors_origins: Origins = Field((), description="Origins of web pages that may ask, such as https://a.b.")
     drain_seconds: float = Field(30, ge=0, le=600, description="For requests under way at a stop.")
 
     durability: Literal["ack", "async"] = Field(
@@ -74,7 +113,9 @@ class Settings(BaseSettings):
     access_minutes: float = Field(15, gt=0, le=1_440, description="Life of an access token.")
     refresh_days: float = Field(14, gt=0, le=365, description="Life of a refresh token.")
     oidc_issuer: str | None = Field(None, description="Issuer whose tokens are taken, as an https URL.")
-    oidc_audience: str | None = Field(None, description="Audience that those tokens must name.")
+    oidc_audience: str | None = Field(
+        None, validate_default=True, description="Audience that those tokens must name."
+    )
     oidc_role_claim: str = Field("roles", description="Claim that names the role.")
 
     job_mib: int = Field(2_048, ge=1, description="Largest file of POST /jobs/score.")
@@ -84,6 +125,43 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="What is logged.")
     otlp_endpoint: str | None = Field(None, description="Where traces go, as an OTLP/HTTP URL.")
 
+    @field_validator("database_url", "redis_url", "oidc_issuer", "otlp_endpoint")
+    @classmethod
+    def _has_a_scheme(cls, value: SecretStr | str | None, info: ValidationInfo) -> SecretStr | str | None:
+        """A URL that begins as none of ours does fails here, not at its first use; never quoted."""
+        allowed = _SCHEMES[str(info.field_name)]
+        url = value.get_secret_value() if isinstance(value, SecretStr) else value
+        if url is not None and not url.startswith(tuple(f"{scheme}:" for scheme in allowed)):
+            raise ValueError(f"it must begin with {' or '.join(f'{scheme}:' for scheme in allowed)}")
+        if info.field_name == "oidc_issuer" and url is not None and not _is_private(url):
+            raise ValueError("it must begin with https:, unless the issuer is on this machine")
+        return value
+
+    @field_validator("oidc_audience")
+    @classmethod
+    def _belongs_to_the_issuer(cls, value: str | None, info: ValidationInfo) -> str | None:
+        """Without an audience every token of the issuer would do, whatever it was made for."""
+        if value is None and info.data.get("oidc_issuer") is not None:
+            raise ValueError("HOLDFAST_OIDC_ISSUER is set, so this must be too")
+        return value
+
+
+def _is_private(url: str) -> bool:
+    """Whether nobody on the way can read or change what is fetched from there."""
+    parts = urlsplit(url)
+    return parts.scheme == "https" or parts.hostname in {"localhost", "127.0.0.1", "::1"}
+
+
+_SCHEMES = {
+    "database_url": ("postgresql", "postgresql+psycopg", "postgres", "sqlite"),
+    "redis_url": ("redis", "rediss", "unix"),
+    "oidc_issuer": (
+        "https",
+        "http",
+    ),  # a plain one on this machine alone is for whoever checks tokens to judge
+    "otlp_endpoint": ("https", "http"),
+}
+
 
 def load_settings(**given: object) -> Settings:
     """The settings of this process: ``given`` first, then environment, ``.env``, secret files, defaults.
@@ -91,20 +169,58 @@ def load_settings(**given: object) -> Settings:
     Raises:
         UsageError: a value is wrong; names the key and what to write.
     """
-    folder = os.environ.get(SECRETS_VARIABLE)
     try:
-        return Settings(_secrets_dir=folder, **{k: v for k, v in given.items() if v is not None})  # type: ignore[arg-type]
+        return Settings(_secrets_dir=secrets_folder(), **{k: v for k, v in given.items() if v is not None})  # type: ignore[arg-type]
     except ValidationError as error:
         first, *others = list(wrong_settings(error))
-        more = f" {len(others)} more: see holdfast config check." if others else ""
+        more = f" ({len(others)} more are wrong.)" if others else ""
         raise UsageError(f"{first}{more}", hint="holdfast config check names each wrong setting.") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{ENV_FILE} cannot be read: {error}.", hint="Mend it or move it away.") from error
+
+
+def secrets_folder() -> Path | None:
+    """Where files of secrets are, if the environment says so: each is named after its variable.
+
+    Raises:
+        UsageError: there is no such folder.
+    """
+    named = os.environ.get(SECRETS_VARIABLE)
+    if not named:
+        return None
+    folder = Path(named).expanduser()
+    if not folder.is_dir():
+        raise UsageError(f"{SECRETS_VARIABLE} is wrong: there is no such folder.", where=str(folder))
+    return folder
 
 
 def wrong_settings(error: ValidationError) -> Iterator[str]:
-    """One sentence for each wrong setting, never with its value."""
+    """One sentence for each wrong setting, with what to write instead of its value."""
     for detail in error.errors(include_url=False, include_input=False):
-        name = PREFIX + str(detail["loc"][0]).upper() if detail["loc"] else PREFIX
-        yield f"{name} is wrong: {detail['msg']}."
+        name = str(detail["loc"][0])
+        reason = detail["msg"].removeprefix("Value error, ").rstrip(".")
+        yield f"{PREFIX}{name.upper()} is wrong: {reason}. It sets: {Settings.model_fields[name].description}"
+
+
+def origins() -> dict[str, str]:
+    """Where the value of each setting comes from that has another than its default."""
+    sources = {
+        f"the folder {SECRETS_VARIABLE}": SecretsSettingsSource(Settings, secrets_folder()),
+        ENV_FILE: DotEnvSettingsSource(Settings),
+        "environment": EnvSettingsSource(Settings),
+    }
+    return {name: origin for origin, source in sources.items() for name in source()}  # the last one wins
+
+
+def unknown_settings() -> Iterator[str]:
+    """One sentence for each name that looks like a setting and is none."""
+    known = {PREFIX + name.upper() for name in Settings.model_fields} | {SECRETS_VARIABLE}
+    in_file = DotEnvSettingsSource(Settings).env_vars
+    folder = secrets_folder()
+    in_folder = [path.name for path in folder.iterdir()] if folder else []
+    for given in sorted({name.upper() for name in (*os.environ, *in_file, *in_folder)}):
+        if given.startswith(PREFIX) and given not in known and not _OF_KUBERNETES.fullmatch(given):
+            yield f"{given} is no setting. {nearest(given, sorted(known), most=1)}"
 
 
 def secret_of(settings: Settings) -> bytes:

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from holdfast import __version__
+from holdfast.cli.audit import audit
 from holdfast.cli.check import check
+from holdfast.cli.config import config
 from holdfast.cli.errors import TERMINATED, guarded
 from holdfast.cli.evaluate import evaluate
 from holdfast.cli.explain import explain
@@ -57,6 +59,8 @@ def everything(
 for _command in (simulate, init, check, train, evaluate, score, explain, serve):
     _command.add_to(app)
 app.add_typer(models, name="models", rich_help_panel="Run")
+app.add_typer(audit, name="audit", rich_help_panel="Operate")
+app.add_typer(config, name="config", rich_help_panel="Operate")
 
 
 def run(arguments: Sequence[str]) -> int:

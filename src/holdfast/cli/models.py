@@ -34,7 +34,7 @@ def everything(
     """List, compare and promote trained models. Alone, it lists them."""
     ctx.obj = session_of(ctx, home=home, json=json, quiet=quiet, debug=debug)
     if ctx.invoked_subcommand is None:
-        list_.run(ctx, home=None, json=False, quiet=False, debug=False)
+        list_.alone(ctx)
 
 
 @command("holdfast models list")

@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from holdfast.errors import UsageError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
@@ -30,8 +32,7 @@ if TYPE_CHECKING:
     from holdfast.registry import Registry
     from holdfast.settings import Settings
 
-DEFAULT_HOME = Path(".holdfast")
-HOME_VARIABLE = "HOLDFAST_HOME"
+CHOOSE = "Choose another with --home, or train a first model: holdfast train churn.toml"
 
 Home = Annotated[
     Path | None,
@@ -61,9 +62,9 @@ Debug = Annotated[
 
 @dataclass(frozen=True)
 class Session:
-    """One run of one command. ``home`` may not exist yet."""
+    """One run of one command. ``given_home`` is what --home says."""
 
-    home: Path = DEFAULT_HOME
+    given_home: Path | None = None
     json: bool = False
     quiet: bool = False
     debug: bool = False
@@ -81,7 +82,12 @@ class Session:
         """What the operator has set; its home is this session's."""
         from holdfast.settings import load_settings  # noqa: PLC0415 - help must not wait for it
 
-        return load_settings(home=self.home)
+        return load_settings(home=self.given_home)
+
+    @property
+    def home(self) -> Path:
+        """Where models and state live. May not exist yet."""
+        return self.settings.home
 
     @property
     def actor(self) -> str:
@@ -103,8 +109,16 @@ class Session:
             registry.close()
 
     @contextmanager
-    def database(self) -> Iterator[sa.Engine]:
-        """The database of this home."""
+    def database(self, *, existing: bool = False) -> Iterator[sa.Engine]:
+        """The database of this home; made where there is none, unless it must be there.
+
+        Raises:
+            UsageError: it must be there and is not.
+        """
+        from holdfast.store import store_exists  # noqa: PLC0415 - help must not wait for it
+
+        if existing and not store_exists(self.home):
+            raise UsageError("There is no database in this home yet.", where=str(self.home), hint=CHOOSE)
         with self.registry() as registry:
             yield registry.engine
 
@@ -144,6 +158,12 @@ class Command:
         text = "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
         app.command(name, help=text, rich_help_panel=self.panel, epilog=examples)(self.run)
 
+    def alone(self, ctx: typer.Context) -> None:
+        """Run it for a group that was called without a command, with the group's options."""
+        own = inspect.signature(self.run).parameters.values()
+        given = {one.name: one.default for one in own if one.default is not one.empty}
+        self.run(ctx, **given)
+
 
 def command(*examples: str, panel: str | None = None) -> Callable[[Callable[..., None]], Command]:
     """Turn ``function(session, …)`` into a command that also takes the options that work everywhere.
@@ -173,9 +193,9 @@ def session_of(
     ctx: typer.Context, *, home: Home = None, json: Json = False, quiet: Quiet = False, debug: Debug = False
 ) -> Session:
     """The session that these options ask for, on top of those given before the command's name."""
-    before = ctx.find_object(Session) or Session(home=Path(os.environ.get(HOME_VARIABLE) or DEFAULT_HOME))
+    before = ctx.find_object(Session) or Session()
     return Session(
-        home=home or before.home,
+        given_home=home or before.given_home,
         json=json or before.json,
         quiet=quiet or before.quiet,
         debug=debug or before.debug,

@@ -16,7 +16,7 @@ from holdfast.errors import HoldfastError
 from holdfast.registry import files
 from holdfast.registry.export import pack
 from holdfast.registry.version import USE_ANOTHER, RegistryError, UnknownVersionError, Version, pick
-from holdfast.store import database_file, database_url, open_store, reading, writing
+from holdfast.store import database_file, open_store, reading, store_exists, writing
 from holdfast.store.tables import CHALLENGER, CHAMPION, deployments, events, versions
 
 if TYPE_CHECKING:
@@ -232,8 +232,7 @@ class Registry:
         return self._engine
 
     def _existing(self) -> sa.Engine | None:
-        found = self._engine or database_file(self.home).exists() or database_url(self.home)
-        return self._open() if found else None
+        return self._open() if self._engine is not None or store_exists(self.home) else None
 
     def _versions(self, connection: sa.Connection) -> Sequence[Version]:
         slots = {version: slot for slot, version in connection.execute(_SLOTS)}

@@ -15,6 +15,7 @@ from holdfast.store.engine import (
     place_of,
     reading,
     snapshot,
+    store_exists,
     writing,
 )
 from holdfast.store.schema import revision, upgrade
@@ -30,6 +31,7 @@ __all__ = [
     "reading",
     "revision",
     "snapshot",
+    "store_exists",
     "upgrade",
     "writing",
 ]

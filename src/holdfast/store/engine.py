@@ -56,6 +56,11 @@ def database_url(home: Path) -> str | None:
     return None if found is None else found.get_secret_value()
 
 
+def store_exists(home: Path) -> bool:
+    """Whether this installation has a database, or the settings say where it is to be."""
+    return database_url(home) is not None or database_file(home).exists()
+
+
 def open_store(home: Path, url: str | None = None) -> sa.Engine:
     """The database of this installation. A SQLite file that is not there is made, with all tables.
 
