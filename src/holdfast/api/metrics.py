@@ -139,7 +139,8 @@ descriptors = Gauge(
 )
 cpu = Counter("process_cpu_seconds_total", "CPU time of all workers.", registry=REGISTRY)
 
-disable_created_metrics()  # as it is with several workers; nobody asks when a series began
+# As it is with several workers; nobody asks when a series began.
+disable_created_metrics()  # type: ignore[no-untyped-call]  # the library's has no types
 
 _process = ProcessCollector(registry=None)
 _requests: dict[tuple[str, str, int], Any] = {}
