@@ -15,7 +15,13 @@ from holdfast.disk import scratch
 from holdfast.errors import HoldfastError
 from holdfast.registry import files
 from holdfast.registry.export import pack
-from holdfast.registry.version import USE_ANOTHER, RegistryError, UnknownVersionError, Version, pick
+from holdfast.registry.version import (
+    USE_ANOTHER,
+    NoEarlierChampionError,
+    RegistryError,
+    Version,
+    pick,
+)
 from holdfast.store import database_file, open_store, reading, store_exists, writing
 from holdfast.store.tables import CHALLENGER, CHAMPION, deployments, events, versions
 
@@ -35,6 +41,7 @@ class Registry:
         actor: in whose name changes are written into the audit trail.
         verify: checks the files in a version's folder against its manifest and raises a `HoldfastError`;
             `holdfast.model.artefact.verify` unless a test brings its own.
+        engine: the database, where the caller has it open already; then it is the caller's to close.
     """
 
     def __init__(
@@ -43,11 +50,12 @@ class Registry:
         *,
         actor: str = "python",
         verify: Callable[[Path], object] | None = None,
+        engine: sa.Engine | None = None,
     ) -> None:
         self.home = Path(home)
         self._actor = actor
         self._verify = verify or _verify_artefact
-        self._engine: sa.Engine | None = None
+        self._engine, self._own = engine, engine is None
 
     @property
     def engine(self) -> sa.Engine:
@@ -56,7 +64,7 @@ class Registry:
 
     def close(self) -> None:
         """Give the database's connections back."""
-        if self._engine is not None:
+        if self._engine is not None and self._own:
             self._engine.dispose()
             self._engine = None
 
@@ -177,7 +185,7 @@ class Registry:
         """Make the champion's predecessor champion again; repeated, it goes further back.
 
         Raises:
-            UnknownVersionError: there is no version, or no earlier champion.
+            UnknownVersionError: there is no version, or (`NoEarlierChampionError`) no earlier champion.
             HoldfastError: the predecessor's files are damaged; nothing was changed.
         """
         self.resolve(CHAMPION)
@@ -185,7 +193,7 @@ class Registry:
             hold(connection)
             *former, champion = _reign(connection)
             if not former:
-                raise UnknownVersionError(
+                raise NoEarlierChampionError(
                     f"There is no earlier champion; v{champion} is the first.",
                     hint="Promote a version instead: holdfast models promote REF",
                 )

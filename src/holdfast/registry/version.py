@@ -36,6 +36,12 @@ class UnknownVersionError(UsageError):
     code = "version"
 
 
+class NoEarlierChampionError(UnknownVersionError):
+    """There is nothing to roll back to."""
+
+    code = "no_earlier"
+
+
 @dataclass(frozen=True)
 class Version:
     """One registered model. ``path`` is its folder; ``metrics`` are those of its test split."""
