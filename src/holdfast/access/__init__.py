@@ -6,9 +6,10 @@ Knows the database; no HTTP beyond the headers it is given.
 
 from holdfast.access.errors import AccessError, NameTakenError, UnknownNameError
 from holdfast.access.gate import Gate
-from holdfast.access.limiter import Limiter, Verdict
+from holdfast.access.limiter import Limiter
 from holdfast.access.listening import may_listen
 from holdfast.access.roles import LOCAL, Caller, Role, role_of
+from holdfast.access.windows import Verdict
 
 __all__ = [
     "LOCAL",

@@ -7,12 +7,12 @@ import re
 
 from holdfast.errors import UsageError
 
-_UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3_600.0}
-_PART = re.compile(r"(\d+(?:\.\d+)?)([smh]?)")
+_UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0}
+_PART = re.compile(r"(\d+(?:\.\d+)?)([smhd]?)")
 
 
 def parse_duration(text: str) -> float:
-    """Seconds in ``text``: ``90``, ``30s``, ``5m``, ``1h``, ``1h30m``.
+    """Seconds in ``text``: ``90``, ``30s``, ``5m``, ``1h``, ``1h30m``, ``90d``.
 
     >>> parse_duration("90"), parse_duration("2.5m"), parse_duration("1h30m")
     (90.0, 150.0, 5400.0)
@@ -24,7 +24,7 @@ def parse_duration(text: str) -> float:
     whole = "".join(number + unit for number, unit in parts) == text.strip().lower()
     if not parts or not whole or (len(parts) > 1 and not all(unit for _, unit in parts)):
         raise UsageError(
-            f'"{text}" is no length of time.', hint="Write it as 30s, 5m, 1h30m, or a number of seconds."
+            f'"{text}" is no length of time.', hint="Write it as 30s, 5m, 1h30m, 90d, or a number of seconds."
         )
     seconds = sum(float(number) * _UNITS[unit] for number, unit in parts)
     if not 0 < seconds < math.inf:
