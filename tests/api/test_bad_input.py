@@ -251,7 +251,7 @@ def test_a_fault_of_ours_tells_nothing_but_is_logged_without_data(client, shop, 
     def fail(*_):
         raise ZeroDivisionError("customer A-17 in /home/secret")
 
-    monkeypatch.setattr(shop.models[1], "answer", fail)
+    monkeypatch.setattr(shop.models[1], "probability", fail)
     found = problem_of(client.post("/predict", json=good), 500, "internal")
     assert "A-17" not in str(found)
     faults = [record for record in caplog.records if record.getMessage() == "fault"]

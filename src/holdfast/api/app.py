@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from concurrent.futures import ThreadPoolExecutor
+import gc
 from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
+from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING
 
@@ -13,14 +15,19 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from holdfast.access import Gate, Limiter
-from holdfast.api import about, predict
+from holdfast.api import about, audit, auth, models, predict
+from holdfast.api.desk import Desk
 from holdfast.api.docs import add_docs
 from holdfast.api.guard import Guard, Traffic
 from holdfast.api.live import POLL_SECONDS, PREPARE_SECONDS, import_libraries
 from holdfast.api.log import fault
 from holdfast.api.policy import GuardedRoute
-from holdfast.api.problems import QueryError, http_problem, problem
+from holdfast.api.problems import BodyError, NotJsonError, QueryError, http_problem, problem
 from holdfast.errors import HoldfastError
+from holdfast.predictions import PredictionLog
+from holdfast.predictions.erasure import customer_hash
+from holdfast.scoring import AnswerCache, MicroBatcher
+from holdfast.settings import secret_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -28,12 +35,24 @@ if TYPE_CHECKING:
     import sqlalchemy as sa
     from starlette.requests import Request
     from starlette.responses import Response
+    from starlette.types import Receive, Scope, Send
 
     from holdfast.api.live import Live
     from holdfast.settings import Settings
 
 
-def create_app(live: Live, settings: Settings, engine: sa.Engine) -> FastAPI:
+class Service(FastAPI):
+    """The framework's application inside the guard: what the guard answers never comes to the framework."""
+
+    guard: Guard
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        scope["app"] = self
+        await self.guard(scope, receive, send)
+
+
+def create_app(live: Live, settings: Settings, engine: sa.Engine) -> Service:
     """The service that answers with ``live``'s model, which it keeps up to date while it runs.
 
     Args:
@@ -41,7 +60,7 @@ def create_app(live: Live, settings: Settings, engine: sa.Engine) -> FastAPI:
         settings: of this installation.
         engine: its database.
     """
-    app = FastAPI(lifespan=_running, docs_url=None, redoc_url=None, redirect_slashes=False, openapi_url=None)
+    app = Service(lifespan=_running, docs_url=None, redoc_url=None, redirect_slashes=False, openapi_url=None)
     app.router.route_class = GuardedRoute
     app.state.live = live
     app.state.settings = settings
@@ -49,18 +68,39 @@ def create_app(live: Live, settings: Settings, engine: sa.Engine) -> FastAPI:
     app.state.traffic = Traffic()
     app.state.gate = Gate(engine, settings)
     app.state.limiter = Limiter(settings)
+    app.state.log = PredictionLog(
+        engine,
+        queue=settings.log_queue,
+        spool=settings.home / "spool",
+        keep=timedelta(hours=settings.idempotency_hours),
+        hashed=partial(customer_hash, secret_of(settings)),
+    )
+    app.state.cache = AnswerCache(settings) if settings.cache_seconds else None
+    desk = Desk(live, app.state.log, wait_for_log=settings.durability == "ack", cache=app.state.cache)
+    batcher = partial(
+        MicroBatcher,
+        rows=settings.batch_rows,
+        queue=settings.queue_rows,
+        patience=settings.request_seconds,
+    )
+    app.state.online = batcher(desk.work, wait=settings.batch_wait_ms / 1_000)
+    app.state.recall = batcher(desk.recall)
     app.include_router(predict.router)
     app.include_router(about.router)
+    app.include_router(auth.router)
+    app.include_router(models.router)
+    app.include_router(audit.router)
     add_docs(app)
     app.add_exception_handler(HoldfastError, _problem)
     app.add_exception_handler(HTTPException, _http_problem)
     app.add_exception_handler(RequestValidationError, _query_problem)
-    app.add_middleware(
-        Guard,
+    app.guard = Guard(
+        super(Service, app).__call__,
         traffic=app.state.traffic,
         settings=settings,
         gate=app.state.gate,
         limiter=app.state.limiter,
+        quick={("/predict", "POST"): predict.quick_predict},
     )
     return app
 
@@ -69,25 +109,34 @@ def create_app(live: Live, settings: Settings, engine: sa.Engine) -> FastAPI:
 async def _running(app: FastAPI) -> AsyncIterator[None]:
     """From the first look at the registry to the last answer."""
     live: Live = app.state.live
-    # One thread: a model need not be safe for several.
-    with ThreadPoolExecutor(1, thread_name_prefix="predict") as app.state.worker:
-        await asyncio.to_thread(live.refresh)
-        await asyncio.to_thread(live.prepare)
-        beside = asyncio.gather(_follow(live), asyncio.to_thread(import_libraries))
-        try:
-            yield
-        finally:
-            beside.cancel()
-            with suppress(asyncio.CancelledError):
-                await beside
+    log: PredictionLog = app.state.log
+    await asyncio.to_thread(live.refresh)
+    await asyncio.to_thread(live.prepare)
+    await asyncio.to_thread(log.start)
+    # What is there by now stays; without this the collector looks through all of it, 100 ms at a time.
+    gc.collect()
+    gc.freeze()
+    beside = asyncio.gather(_follow(app), asyncio.to_thread(import_libraries))
+    try:
+        yield
+    finally:
+        beside.cancel()
+        with suppress(asyncio.CancelledError):
+            await beside
+        for batcher in (app.state.online, app.state.recall):
+            await asyncio.to_thread(batcher.close)
+        await asyncio.to_thread(log.close)
 
 
-async def _follow(live: Live) -> None:
-    """Look after the champion for as long as the service runs."""
+async def _follow(app: FastAPI) -> None:
+    """Look after the champion, and after who may ask, for as long as the service runs."""
+    live: Live = app.state.live
+    gate: Gate = app.state.gate
     for turn in count(1):
         await asyncio.sleep(POLL_SECONDS)
         try:
             await asyncio.to_thread(live.refresh)
+            await asyncio.to_thread(gate.refresh)
             if turn % round(PREPARE_SECONDS / POLL_SECONDS) == 0:
                 await asyncio.to_thread(live.prepare)
         except Exception as error:  # noqa: BLE001 - whatever it is, the next look may succeed
@@ -109,7 +158,11 @@ async def _http_problem(_request: Request, error: Exception) -> Response:
 async def _query_problem(_request: Request, error: Exception) -> Response:
     if not isinstance(error, RequestValidationError):  # pragma: no cover - as above
         raise error
-    wrong = [{"field": str(e["loc"][-1]), "reason": e["msg"]} for e in error.errors()]
-    return problem(
-        QueryError("A query parameter is wrong.", hint="GET /docs shows what it takes.", errors=wrong)
-    )
+    found = error.errors()
+    wrong = [{"field": str(e["loc"][-1]), "reason": e["msg"]} for e in found]
+    hint = "GET /docs shows what it takes."
+    if any(e["type"] == "json_invalid" for e in found):
+        return problem(NotJsonError("The body is not JSON.", hint=hint))
+    if any(e["loc"][0] == "body" for e in found):
+        return problem(BodyError("The body is wrong.", hint=hint, errors=wrong))
+    return problem(QueryError("A query parameter is wrong.", hint=hint, errors=wrong))

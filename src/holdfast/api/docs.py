@@ -14,8 +14,8 @@ from starlette.staticfiles import StaticFiles
 
 import holdfast
 from holdfast.api.answers import Problem
+from holdfast.api.forms import CUSTOMERS, MAX_BATCH
 from holdfast.api.policy import ASSETS
-from holdfast.api.predict import CUSTOMERS, MAX_BATCH
 from holdfast.api.wire import answer
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def document(app: FastAPI, serving: Serving | None) -> dict[str, Any]:
     }
     example = {} if serving is None else serving.intake.example
     for path, operations in made["paths"].items():
-        if "post" in operations:
+        if "post" in operations and operations["post"]["tags"] == ["predictions"]:
             several = "batch" in path
             body = {CUSTOMERS: [example, _another(example, serving)]} if several else example
             schema = {"$ref": _REF.format(model="Customers")} if several else customer
@@ -111,5 +111,8 @@ def _another(example: dict[str, Any], serving: Serving | None) -> dict[str, Any]
 _TAGS = [
     {"name": "predictions", "description": "Ask about customers."},
     {"name": "model", "description": "The model in charge."},
+    {"name": "models", "description": "Every version, and which one is in charge."},
+    {"name": "audit", "description": "Who changed what."},
+    {"name": "access", "description": "Who may ask: logins, API keys, users."},
     {"name": "service", "description": "The service itself."},
 ]

@@ -121,15 +121,24 @@ class Guard:
         settings: of this installation.
         gate: tells who asks.
         limiter: counts how often.
+        quick: what answers a path and method instead of ``app``, because it is asked so often.
     """
 
     def __init__(
-        self, app: ASGIApp, *, traffic: Traffic, settings: Settings, gate: Gate, limiter: Limiter
+        self,
+        app: ASGIApp,
+        *,
+        traffic: Traffic,
+        settings: Settings,
+        gate: Gate,
+        limiter: Limiter,
+        quick: Mapping[tuple[str, str], ASGIApp],
     ) -> None:
         self._app = app
         self._traffic = traffic
         self._gate = gate
         self._limiter = limiter
+        self._quick = quick
         self._max_body = int(settings.max_body_mib * MEBI)
         self._names = LOCAL_NAMES | {name.strip().lower() for name in settings.allowed_hosts}
         # Beyond loopback nothing is given to a request without credentials, and an address cannot be rebound.
@@ -160,8 +169,10 @@ class Guard:
         try:
             refused = await self._refused(scope, headers, added)
             if refused is None:
-                streamed = (scope["path"], scope["method"]) in STREAMED
-                await self._app(scope, receive if streamed else self._limited(receive), watched)
+                route = (scope["path"], scope["method"])
+                streamed = route in STREAMED
+                app = self._quick.get(route, self._app)
+                await app(scope, receive if streamed else self._limited(receive), watched)
             else:
                 await refused(scope, receive, watched)
         except ClientDisconnect:
@@ -224,13 +235,14 @@ class Guard:
     async def _check_caller(self, scope: Scope, headers: Headers, added: Added) -> Response | None:
         path = scope["path"]
         if is_public(path, scope["method"]):
-            return None if path in PROBES else await self._check_rate(_address(scope), added)
+            return None if path in PROBES else await self._check_rate(address_of(scope), added)
         local = not self._gate.configured and _from_this_machine(scope, headers)
         try:
             caller = await self._gate.identify(headers, local=local)
         except AccessError as error:
             # Guessing is counted by address; whoever has credentials is counted by them.
-            return await self._check_rate(_address(scope), added) or _unauthorized(error)
+            refused = UnauthorizedError(error.message, hint=error.hint, expired=error.expired)
+            return await self._check_rate(address_of(scope), added) or problem(refused)
         scope["state"]["caller"] = caller
         return None if local else await self._check_rate(caller, added)
 
@@ -246,8 +258,9 @@ class Guard:
         error = RateError(
             f"More than {verdict.limit:,} requests came within a minute.",
             hint=f"Ask again in {verdict.reset_seconds} s, or send several customers to /predict/batch.",
+            retry_seconds=verdict.reset_seconds,
         )
-        return problem(error, headers={"retry-after": str(verdict.reset_seconds)})
+        return problem(error)
 
     def _too_large(self) -> TooLargeError:
         return TooLargeError(
@@ -329,7 +342,7 @@ def _from_this_machine(scope: Scope, headers: Headers) -> bool:
     return True
 
 
-def _address(scope: Scope) -> Caller:
+def address_of(scope: Scope) -> Caller:
     """Somebody unknown, told apart by address; an IPv6 host has a whole /64 to itself."""
     client = scope.get("client")
     host: str = client[0] if client else "unknown"
@@ -339,11 +352,3 @@ def _address(scope: Scope) -> Caller:
         except ValueError:
             host = "unknown"
     return Caller(f"address:{host}", Role.VIEWER)
-
-
-def _unauthorized(error: AccessError) -> Response:
-    challenge = 'Bearer realm="holdfast"'
-    if error.expired:
-        challenge += ', error="invalid_token", error_description="expired"'
-    found = UnauthorizedError(error.message, hint=error.hint)
-    return problem(found, headers={"www-authenticate": challenge})

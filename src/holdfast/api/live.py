@@ -7,9 +7,13 @@ import re
 import time
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
+from hashlib import blake2b
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import orjson
 
 from holdfast.api.intake import Intake
 from holdfast.api.log import event, fault
@@ -46,6 +50,12 @@ class Serving:
 
     model: Model
     intake: Intake
+
+    @cached_property
+    def identity(self) -> bytes:
+        """Tells this version from any other, also of other homes: hash of its label and manifest."""
+        said = orjson.dumps([self.model.version, self.model.manifest])
+        return blake2b(said, digest_size=32).digest()
 
 
 @dataclass(frozen=True)

@@ -3,163 +3,155 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+import re
+from hashlib import sha256
+from typing import TYPE_CHECKING, Annotated, Any
 
-from fastapi import APIRouter, Query, Request
-from starlette.responses import Response  # noqa: TC002 - FastAPI reads the annotations
+from fastapi import APIRouter, Header, Query, Request
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response
 
-from holdfast.api import wire
 from holdfast.api.answers import Answer, BatchAnswer, Explanation, problems
-from holdfast.api.fields import json_type
-from holdfast.api.problems import BatchError, MediaTypeError, NotJsonError, RecordError
-from holdfast.api.scoring import Outcome, explain, score
+from holdfast.api.desk import Question, Told, again
+from holdfast.api.forms import Many, One
+from holdfast.api.policy import GuardedRoute, allow
+from holdfast.api.problems import KeyFormError, MediaTypeError, SlowBodyError, problem
+from holdfast.errors import HoldfastError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from starlette.types import Receive, Scope, Send
 
-    from holdfast.api.live import Live, Serving
+    from holdfast.api.forms import Form
+    from holdfast.predictions import Reply
+    from holdfast.scoring import MicroBatcher
 
-T = TypeVar("T")
+ROW_BYTES = 512
+"""A record has about so many; by it a body is taken for so many rows of a batch."""
 
-MAX_BATCH = 1_000
-CUSTOMERS = "customers"
+_KEY = re.compile(rb"[\x21-\x7e](?:[\x20-\x7e]{0,253}[\x21-\x7e])?")
+"""An Idempotency-Key: up to 255 printable characters."""
 
-router = APIRouter(tags=["predictions"])
-_FAILURES = problems(400, 413, 415, 422, 503)
+_ONE, _MANY = One(), Many()
+
+router = APIRouter(tags=["predictions"], route_class=GuardedRoute)
+_FAILURES = problems(400, 401, 403, 409, 413, 415, 422, 429, 503)
+
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        max_length=255,
+        description="Up to 255 characters of your choice. Sent again with the same body, the request gets "
+        "the same answer, byte for byte, for at least 24 hours; with another body, a 409.",
+    ),
+]
 
 
 @router.post("/predict", response_model=Answer, responses=_FAILURES)
-async def predict(request: Request) -> Response:
+async def predict(request: Request, _key: IdempotencyKey = None) -> Response:
     """Say how likely one customer is to leave, and what to do about it."""
-    serving, body = await _asked(request)
-    answer = await _work(request, lambda: _one(serving, body)[0])
-    return wire.answer(answer | {"latency_ms": _latency(request)})
+    return await answered(request.scope, request.receive, _ONE)
 
 
 @router.post("/batch_predict", response_model=BatchAnswer, responses=_FAILURES)
 @router.post("/predict/batch", response_model=BatchAnswer, responses=_FAILURES)
-async def predict_batch(request: Request) -> Response:
+async def predict_batch(request: Request, _key: IdempotencyKey = None) -> Response:
     """Predict up to 1,000 customers. One that breaks the contract fails alone, with the reason."""
-    serving, body = await _asked(request)
-    received, outcome = await _work(request, lambda: _many(serving, body))
-    latency = {"latency_ms": _latency(request)}
-    rejected = [reject.as_dict() for reject in outcome.rejects]
-    predicted = len(outcome.answers)
-    return wire.answer(
-        {
-            "predictions": [{"index": at} | found | latency for at, found in outcome.answers.items()],
-            "rejected": rejected,
-            "counts": {"received": received, "predicted": predicted, "rejected": received - predicted},
-            "model": {"name": serving.model.name, "version": serving.model.version},
-            "timestamp": wire.utc_now(),
-            **latency,
-        }
-    )
+    return await answered(request.scope, request.receive, _MANY)
 
 
 @router.post("/explain", response_model=Explanation, responses=_FAILURES)
 async def explain_one(
     request: Request,
     reasons: Annotated[int, Query(ge=1, le=100, description="At most so many reasons each way.")] = 5,
+    _key: IdempotencyKey = None,
 ) -> Response:
     """Predict one customer and say what speaks for and against their leaving, in the contract's own words."""
-    serving, body = await _asked(request)
-
-    def work() -> dict[str, Any]:
-        answer, outcome = _one(serving, body)
-        return answer | explain(serving, outcome.taken, reasons)
-
-    answer = await _work(request, work)
-    return wire.answer(answer | {"latency_ms": _latency(request)})
+    return await answered(request.scope, request.receive, One(reasons))
 
 
-async def _asked(request: Request) -> tuple[Serving, bytes]:
-    """The model that will answer this request, whatever is promoted meanwhile, and the request's body."""
-    kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
+async def quick_predict(scope: Scope, receive: Receive, send: Send) -> None:
+    """``POST /predict`` without the framework's routing, which takes longer than the answer does."""
+    try:
+        allow(scope["state"].get("caller"), "/predict", "POST")
+        response = await answered(scope, receive, _ONE)
+    except HoldfastError as error:
+        response = problem(error)
+    await response(scope, receive, send)
+
+
+async def answered(scope: Scope, receive: Receive, form: Form) -> Response:
+    """Put a request to the model, together with whatever else is asked at the moment.
+
+    Raises:
+        ProblemError: the request is wrong, or there is no model.
+        OverloadedError: too much is asked.
+        LogError: the answer could not be logged, so it is not given.
+    """
+    headers: dict[bytes, bytes] = dict(scope["headers"])
+    if headers.get(b"content-type") != b"application/json" or b"content-encoding" in headers:
+        _check_media_type(headers)
+    app_state = scope["app"].state
+    app_state.live.serving()  # without a model there is nothing to read a body for
+    body = await _body(receive, app_state.settings.request_seconds)
+    state: dict[str, Any] = scope["state"]
+    question = Question(form, body, state["caller"].id, state["correlation_id"], scope["holdfast.started"])
+    key = headers.get(b"idempotency-key")
+    told: Told | None = None
+    if key is not None:
+        told = await _recalled(app_state.recall, question, key, scope)
+    if told is None:
+        online: MicroBatcher[Question, Told] = app_state.online
+        told = await online.ask(question, 1 + len(body) // ROW_BYTES)
+    response = Response(told.body, media_type="application/json")
+    if told.replayed:
+        response.headers["idempotency-replayed"] = "true"
+    return response
+
+
+async def _recalled(
+    recall: MicroBatcher[str, Reply | None], question: Question, key: bytes, scope: Scope
+) -> Told | None:
+    """What this caller was answered under this key, if it was used before; ``question`` remembers the key."""
+    if not _KEY.fullmatch(key):
+        raise KeyFormError(
+            "The Idempotency-Key is empty, too long or not printable.", hint="Send up to 255 characters."
+        )
+    route = b"/predict/batch" if scope["path"] == "/batch_predict" else scope["path"].encode()
+    parts = (question.caller.encode(), route, key)
+    question.scope = sha256(b"".join(b"%d:%b" % (len(part), part) for part in parts)).hexdigest()
+    question.digest = sha256(scope["query_string"] + b"\n" + question.body).hexdigest()
+    reply = await recall.ask(question.scope)
+    return None if reply is None else again(question, reply)
+
+
+def _check_media_type(headers: dict[bytes, bytes]) -> None:
+    kind = headers.get(b"content-type", b"").decode("latin-1").split(";")[0].strip().lower()
     if kind != "application/json" and not (kind.startswith("application/") and kind.endswith("+json")):
         raise MediaTypeError(
             f"The body is declared as {kind[:80] or 'nothing'}, not as JSON.",
             hint="Send the header  content-type: application/json",
         )
-    if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
+    if headers.get(b"content-encoding", b"identity").strip().lower() != b"identity":
         raise MediaTypeError("Compressed bodies are not read.", hint="Send the JSON as it is.")
-    body = await request.body()
-    live: Live = request.app.state.live
-    return live.serving(), body
 
 
-async def _work(request: Request, work: Callable[[], T]) -> T:
-    """Run ``work`` beside the event loop, which goes on taking requests."""
-    return await asyncio.get_running_loop().run_in_executor(request.app.state.worker, work)
-
-
-def _latency(request: Request) -> float:
-    started: float = request.scope["holdfast.started"]
-    return round((time.perf_counter() - started) * 1_000, 3)
-
-
-def _parsed(body: bytes) -> Any:
-    if not body.strip():
-        raise NotJsonError("The body is empty.", hint="GET /docs shows an example of a body.")
+async def _body(receive: Receive, seconds: float) -> bytes:
+    """The whole body; usually it is there already."""
+    message = await receive()
+    if not message.get("more_body") and message["type"] == "http.request":
+        body: bytes = message.get("body", b"")
+        return body
+    parts = []
     try:
-        return wire.decode(body)
-    except ValueError as error:
-        raise NotJsonError(f"The body is not JSON: {error}.", hint="GET /docs shows an example.") from error
-
-
-def _one(serving: Serving, body: bytes) -> tuple[dict[str, Any], Outcome]:
-    """The answer to a body that is one record."""
-    record = _parsed(body)
-    if not isinstance(record, dict):
-        raise RecordError(
-            f"The body must be one JSON object, not {json_type(record)}.",
-            hint="Several customers at a time go to /predict/batch.",
-        )
-    outcome = score(serving, [record])
-    if not outcome.answers:
-        many = len(outcome.rejects)
-        raise RecordError(
-            f"{many} {'fields break' if many > 1 else 'field breaks'} the contract.",
-            hint="GET /docs shows what each field may hold.",
-            errors=[reject.as_field() for reject in outcome.rejects],
-        )
-    return outcome.answers[0], outcome
-
-
-def _many(serving: Serving, body: bytes) -> tuple[int, Outcome]:
-    """How many customers a body holds, and what became of them."""
-    document = _parsed(body)
-    if not isinstance(document, dict):
-        raise BatchError(
-            f'The body must be an object with "{CUSTOMERS}", not {json_type(document)}.', hint=_FORM
-        )
-    records = document.get(CUSTOMERS)
-    other = sorted(document.keys() - {CUSTOMERS})[:10]
-    if other:
-        unknown = [
-            {"field": name[:80], "reason": f'unknown; "{CUSTOMERS}" is all there is'} for name in other
-        ]
-        raise BatchError("The body has fields that nobody knows.", hint=_FORM, errors=unknown)
-    if not isinstance(records, list):
-        given = json_type(records) if CUSTOMERS in document else "missing"
-        wrong = {"field": CUSTOMERS, "reason": f"a list of customers is needed, not {given}"}
-        raise BatchError("There is no list of customers.", hint=_FORM, errors=[wrong])
-    if not 1 <= len(records) <= MAX_BATCH:
-        wrong = {
-            "field": CUSTOMERS,
-            "reason": f"1 to {MAX_BATCH:,} customers are taken, not {len(records):,}",
-        }
-        hint = "Split it; for whole files use `holdfast score`." if records else _FORM
-        raise BatchError(f"The batch has {len(records):,} customers.", hint=hint, errors=[wrong])
-    outcome = score(serving, records)
-    if not outcome.answers:
-        raise BatchError(
-            f"None of the {len(records):,} customers can be scored.",
-            hint="GET /docs shows what each field may hold.",
-            errors=[reject.as_dict() for reject in outcome.rejects],
-        )
-    return len(records), outcome
-
-
-_FORM = f'Send {{"{CUSTOMERS}": [ … ]}}; GET /docs shows an example.'
+        async with asyncio.timeout(seconds):
+            while message["type"] == "http.request":
+                parts.append(message.get("body", b""))
+                if not message.get("more_body"):
+                    return b"".join(parts)
+                message = await receive()
+    except TimeoutError as error:
+        raise SlowBodyError(
+            f"The body did not arrive within {seconds:g} s.", hint="Send it faster, or in smaller parts."
+        ) from error
+    raise ClientDisconnect

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.responses import Response
 
+from holdfast.api import metrics
 from holdfast.api.wire import encode
 from holdfast.errors import HoldfastError
 
@@ -28,28 +29,44 @@ PROBLEMS: dict[str, tuple[int, str]] = {
     "origin": (403, "A web page of another origin"),
     "not_found": (404, "There is nothing here"),
     "method": (405, "This address does not take that method"),
+    "version": (404, "There is no such version"),
+    "unknown": (404, "There is no such key or user"),
     "slow_body": (408, "The body came too slowly"),
     "idempotency": (409, "The Idempotency-Key was used for another request"),
+    "no_earlier": (409, "There is no earlier champion"),
+    "registry": (409, "The version's files are not what was registered"),
+    "artefact": (409, "The version's files are damaged"),
+    "taken": (409, "The name is taken"),
     "too_large": (413, "The body is too large"),
     "media_type": (415, "The body must be JSON"),
     "record": (422, "The record breaks the contract"),
     "batch": (422, "The batch cannot be scored"),
+    "body": (422, "The body is wrong"),
     "query": (422, "A query parameter is wrong"),
     "idempotency_key": (422, "The Idempotency-Key is wrong"),
     "rate": (429, "Too many requests"),
     "internal": (500, "The server failed"),
     "no_model": (503, "No model is in charge"),
+    "not_ready": (503, "Not ready"),
     "overloaded": (503, "Too much is asked"),
     "log": (503, "Answers cannot be logged"),
     "store": (503, "The database cannot be used"),
 }
 """Status and title of each code. Codes are stable; clients may rely on them."""
 
+SAID = frozenset({"version", "no_earlier", "overloaded", "log"})
+"""Codes of errors from other rooms whose words are made for callers."""
+
 _OF_STATUS = {400: "request", 404: "not_found", 405: "method", 413: "too_large"}
 
 
 class ProblemError(HoldfastError):
-    """A request that cannot be answered; ``errors`` says what is wrong with which field."""
+    """A request that cannot be answered; ``errors`` says what is wrong with which field.
+
+    ``more`` are further members of the problem's document.
+    """
+
+    more: Mapping[str, Any] | None = None
 
     def __init__(
         self, message: str, *, hint: str | None = None, errors: Sequence[Mapping[str, Any]] = ()
@@ -71,9 +88,14 @@ class HostError(ProblemError):
 
 
 class UnauthorizedError(ProblemError):
-    """The request is from nobody that may ask."""
+    """The request is from nobody that may ask. ``expired``: a new token would help."""
 
     code = "unauthorized"
+
+    def __init__(self, message: str, *, hint: str | None = None, expired: bool = False) -> None:
+        super().__init__(message, hint=hint)
+        told = ', error="invalid_token", error_description="expired"' if expired else ""
+        self.challenge = f'Bearer realm="holdfast"{told}'
 
 
 class ForbiddenError(ProblemError):
@@ -92,6 +114,28 @@ class RateError(ProblemError):
     """The caller asks too often."""
 
     code = "rate"
+
+    def __init__(self, message: str, *, hint: str, retry_seconds: int) -> None:
+        super().__init__(message, hint=hint)
+        self.retry_seconds = retry_seconds
+
+
+class TakenError(ProblemError):
+    """A name is taken."""
+
+    code = "taken"
+
+
+class NoSuchError(ProblemError):
+    """There is no key or user of that name."""
+
+    code = "unknown"
+
+
+class BodyError(ProblemError):
+    """A body that is no record has a wrong field."""
+
+    code = "body"
 
 
 class TooLargeError(ProblemError):
@@ -161,6 +205,12 @@ class NoModelError(ProblemError):
         super().__init__(reason, hint=hint)
 
 
+class NotReadyError(ProblemError):
+    """Predictions cannot be asked for now."""
+
+    code = "not_ready"
+
+
 class InternalError(ProblemError):
     """A fault of ours. Says nothing about it: what happened is in the server's log."""
 
@@ -173,15 +223,22 @@ class InternalError(ProblemError):
 def problem(error: HoldfastError, *, headers: Mapping[str, str] | None = None) -> Response:
     """The answer to a request that ended in ``error``.
 
-    Errors of other rooms may hold paths: of them only those that the table lists keep their code, and none
-    its words.
+    Errors of other rooms may hold paths: of them only those that the table lists keep their code, and only
+    those that are made for callers (`SAID`) their words. Those that pass say when to ask again.
     """
+    retry: int | None = getattr(error, "retry_seconds", None)
+    if retry is not None:
+        headers = {**(headers or {}), "retry-after": str(retry)}
+    if isinstance(error, UnauthorizedError):
+        headers = {**(headers or {}), "www-authenticate": error.challenge}
+    if error.code in SAID:
+        return _response(error.code, error.message, error.hint, (), headers)
     if not isinstance(error, ProblemError):
         code = error.code if error.code in PROBLEMS else "internal"
         return _response(
             code, "The request could not be answered.", "The server's log says more.", (), headers
         )
-    return _response(error.code, error.message, error.hint, error.errors, headers)
+    return _response(error.code, error.message, error.hint, error.errors, headers, more=error.more)
 
 
 def http_problem(error: HTTPException) -> Response:
@@ -201,8 +258,11 @@ def _response(
     hint: str | None,
     errors: Sequence[Mapping[str, Any]],
     headers: Mapping[str, str] | None,
+    *,
+    more: Mapping[str, Any] | None = None,
 ) -> Response:
     status, title = PROBLEMS[code]
+    metrics.refused(code)
     document: dict[str, Any] = {
         "type": f"urn:holdfast:problem:{code}",
         "title": title,
@@ -212,6 +272,8 @@ def _response(
     }
     if hint is not None:
         document["hint"] = hint
+    if more:
+        document |= more
     if errors:
         document["errors"] = list(errors[:MOST_ERRORS])
     if len(errors) > MOST_ERRORS:

@@ -1,113 +1,202 @@
-"""Where a model is asked: records of one request in, answers and rejects out. Knows nothing of HTTP."""
+"""Where a model is asked: records in, answers and rejects out, all in one go. Knows nothing of HTTP."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from itertools import starmap
+import re
+from dataclasses import dataclass, replace
+from hashlib import blake2b
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import orjson
 import polars as pl
 
 from holdfast.api.intake import MOST_DETAILS, Reject
-from holdfast.api.wire import new_ids, utc_now
 from holdfast.contract.text import MACHINE_MISSING
+from holdfast.decisions import decide
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from numpy.typing import NDArray
+
     from holdfast.api.intake import Taken
     from holdfast.api.live import Serving
     from holdfast.quality.conform import Conformed
+    from holdfast.scoring import AnswerCache
 
 UNSEEN = "not among the contract's levels; scored as missing"
 MISSING = "missing, though nearly every customer the model learned from had it; do not rely on this answer"
 UNUSED = "known to the contract, but not used for scoring"
 
+_PLAIN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+"""Ids that `conform` leaves as they are, and does not take for missing unless they are a word for it."""
+
 
 @dataclass(frozen=True)
-class Outcome:
-    """What became of the records of one request. ``answers`` are by the record's index, rising."""
+class Scored:
+    """What became of a list of records; each has an answer or at least one reject."""
 
-    answers: dict[int, dict[str, Any]]
-    rejects: list[Reject]
+    answers: list[dict[str, Any] | None]
+    """By the record's index; without what is told of the moment (id of the prediction, times)."""
+    rejects: dict[int, list[Reject]]
+    """By the record's index."""
+    records: dict[int, dict[str, Any]]
+    """What was scored, by the record's index."""
     taken: Taken
 
 
-def score(serving: Serving, records: Sequence[object]) -> Outcome:
+def score(
+    serving: Serving, records: Sequence[object], starts: Sequence[int] = (), cache: AnswerCache | None = None
+) -> Scored:
     """Score the records that keep the contract; each for itself, all in one go through the model.
 
-    The one call site of the model: requests that arrive together may one day meet here.
+    Args:
+        serving: the model.
+        records: as parsed from JSON, of one or several requests.
+        starts: where each request but the first begins.
+        cache: probabilities of equal records; they are the model's own, so an answer is the same with it.
     """
-    taken = serving.intake.take(records)
-    rejects = taken.rejects
-    if not taken.indexes:
-        return Outcome({}, rejects, taken)
+    taken = serving.intake.take(records, starts)
+    model, count = serving.model, len(taken.indexes)
+    probability = np.full(count, np.nan)
+    ids = _plain_ids(taken)
+    keys: list[bytes] = []
+    if cache is not None and count:
+        keys = [
+            blake2b(orjson.dumps(row), key=serving.identity, digest_size=20).digest() for row in taken.inputs
+        ]
+        known = [at for at in range(count) if taken.ids is not None or ids[at] is not None]
+        for at, found in zip(known, cache.get_many([keys[at] for at in known]), strict=True):
+            if found is not None:
+                probability[at] = np.frombuffer(found)[0]
+    places = np.flatnonzero(np.isnan(probability))
+    rejects, warnings = list(taken.rejects), _unused(taken)
+    if len(places):
+        table = taken.table if len(places) == count else taken.table[places]
+        conformed = model.conform(table, rows=pl.Series(places, dtype=pl.Int64))
+        kept = conformed.rows.to_numpy()
+        rejects += [
+            Reject(taken.indexes[row], column, value, reason)
+            for row, column, value, reason in conformed.rejects.iter_rows()
+        ]
+        if len(kept):
+            probability[kept] = fresh = np.asarray(model.probability(conformed.frame))
+            if taken.ids is None:
+                for place, customer in zip(kept.tolist(), conformed.ids, strict=True):
+                    ids[place] = customer
+            doubtful = _warn(warnings, taken, conformed, model.rarely_missing)
+            if cache is not None:
+                pairs = zip(kept.tolist(), fresh, strict=True)
+                cache.put_many([(keys[at], p.tobytes()) for at, p in pairs if at not in doubtful])
+    answers = _answers(serving, taken, probability, ids if taken.ids is None else taken.ids, warnings)
+    every: list[dict[str, Any] | None] = [None] * len(records)
+    for index, answer in answers.items():
+        every[index] = answer
+    return Scored(every, _by_index(rejects), dict(zip(taken.indexes, taken.records, strict=True)), taken)
+
+
+def _answers(
+    serving: Serving,
+    taken: Taken,
+    probability: NDArray[np.float64],
+    ids: Sequence[str | None],
+    warnings: dict[int, list[dict[str, str]]],
+) -> dict[int, dict[str, Any]]:
+    """The answer to each record that has a probability, by its index."""
+    good = np.flatnonzero(~np.isnan(probability))
+    if not len(good):
+        return {}
     model = serving.model
-    conformed = model.conform(taken.table, rows=pl.Series(taken.indexes, dtype=pl.Int64))
-    wrong = conformed.rejects
-    if wrong.height > MOST_DETAILS:
-        wrong = wrong.unique("row", keep="first", maintain_order=True)
-    if wrong.height:
-        rejects = sorted([*rejects, *starmap(Reject, wrong.iter_rows())], key=lambda reject: reject.index)
-    if not conformed.frame.height:
-        return Outcome({}, rejects, taken)
-    kept: list[int] = conformed.rows.to_list()
-    warnings = _warnings(taken, conformed, kept, model.rarely_missing)
+    decided = decide(probability[good], model.threshold)
     name = {"name": model.name, "version": model.version}
-    carried = None if taken.ids is None else dict(zip(taken.indexes, taken.ids, strict=True))
-    answers = {}
-    rows = model.answer(conformed).iter_rows(named=True)
-    now = utc_now()
-    for index, row, prediction_id in zip(kept, rows, new_ids(len(kept)), strict=True):
-        probability, will_churn = row["churn_probability"], row["will_churn"]
-        answers[index] = {
-            "customer_id": row["customer_id"] if carried is None else carried[index],
+    told = zip(good.tolist(), probability[good].tolist(), *decided.get_columns(), strict=True)
+    return {
+        taken.indexes[at]: {
+            "customer_id": ids[at],
             "prediction": int(will_churn),
-            "churn_probability": probability,
+            "churn_probability": p,
             "will_churn": will_churn,
-            "confidence": probability if will_churn else 1 - probability,
-            "risk_level": row["risk_level"],
-            "recommendation": row["recommendation"],
+            "confidence": p if will_churn else 1 - p,
+            "risk_level": level,
+            "recommendation": says,
             "threshold": model.threshold,
             "model": name,
-            "prediction_id": prediction_id,
-            "timestamp": now,
-            "warnings": warnings.get(index, []),
+            "warnings": warnings.get(taken.indexes[at], []),
         }
-    return Outcome(answers, rejects, taken)
+        for at, p, will_churn, level, says in told
+    }
 
 
-def _warnings(
-    taken: Taken, conformed: Conformed, kept: list[int], rarely_missing: frozenset[str]
-) -> dict[int, list[dict[str, str]]]:
-    """What was not scored as it was written, or rests on little, by the record's index."""
-    found: dict[int, list[dict[str, str]]] = {}
-    for index, names in taken.ignored.items():
-        found.setdefault(index, []).extend({"column": name, "reason": UNUSED} for name in names)
-    places = {index: at for at, index in enumerate(taken.indexes)}
+def _by_index(rejects: list[Reject]) -> dict[int, list[Reject]]:
+    ordered = sorted(rejects, key=lambda reject: reject.index)
+    return {index: [*found] for index, found in groupby(ordered, key=lambda reject: reject.index)}
+
+
+def rejects_between(scored: Scored, begin: int, end: int) -> list[Reject]:
+    """The rejects of one request's records, numbered from 0; of very many, the first of each record."""
+    found = [(at, many) for at, many in scored.rejects.items() if begin <= at < end]
+    if sum(len(many) for _, many in found) > MOST_DETAILS:
+        found = [(at, many[:1]) for at, many in found]
+    return [replace(one, index=at - begin) if begin else one for at, many in found for one in many]
+
+
+def _plain_ids(taken: Taken) -> list[str | None]:
+    """The ids of a required id column that need no look by `conform`; None for the others."""
+    if taken.id_column is None:
+        return [None] * len(taken.indexes)
+    ids = taken.table.get_column(taken.id_column).to_list()
+    plain = _PLAIN_ID.fullmatch
+    return [one if one and plain(one) and one.lower() not in MACHINE_MISSING else None for one in ids]
+
+
+def _unused(taken: Taken) -> dict[int, list[dict[str, str]]]:
+    """Warnings of fields that are known but not used, by the record's index."""
+    return {
+        index: [{"column": name, "reason": UNUSED} for name in names]
+        for index, names in taken.ignored.items()
+    }
+
+
+def _warn(
+    warnings: dict[int, list[dict[str, str]]],
+    taken: Taken,
+    conformed: Conformed,
+    rarely_missing: frozenset[str],
+) -> set[int]:
+    """Add what was not scored as it was written, or rests on little; returns the rows that this is about."""
+    doubtful: set[int] = set()
+    kept: list[int] | None = None
     for name in conformed.counts.unseen:
+        kept = conformed.rows.to_list() if kept is None else kept
         raw = taken.table.get_column(name)
-        for index, value in zip(kept, conformed.frame.get_column(name), strict=True):
-            written = raw[places[index]]
+        for row, value in zip(kept, conformed.frame.get_column(name), strict=True):
+            written = raw[row]
             if value is None and written is not None and written.strip().lower() not in MACHINE_MISSING:
-                found.setdefault(index, []).append({"column": name, "value": written[:80], "reason": UNSEEN})
+                doubtful.add(row)
+                told = {"column": name, "value": written[:80], "reason": UNSEEN}
+                warnings.setdefault(taken.indexes[row], []).append(told)
     for name in conformed.counts.missing.keys() & rarely_missing:
+        kept = conformed.rows.to_list() if kept is None else kept
         for at in conformed.frame.get_column(name).is_null().arg_true():
-            told = found.setdefault(kept[at], [])
-            if all(warning["column"] != name for warning in told):
-                told.append({"column": name, "reason": MISSING})
-    return found
+            row = kept[at]
+            doubtful.add(row)
+            told_of = warnings.setdefault(taken.indexes[row], [])
+            if all(warning["column"] != name for warning in told_of):
+                told_of.append({"column": name, "reason": MISSING})
+    return doubtful
 
 
-def explain(serving: Serving, taken: Taken, most: int) -> dict[str, Any]:
+def explain(serving: Serving, table: pl.DataFrame, most: int) -> dict[str, Any]:
     """What speaks for and against one customer's leaving, strongest first, at most ``most`` each way.
 
     Args:
         serving: the model.
-        taken: a request's one record, scored already, so known to conform.
+        table: one row, scored already, so known to conform.
         most: reasons each way.
     """
-    reasons = serving.model.explain(taken.table)
+    reasons = serving.model.explain(table)
     shown = ("feature", "value", "unit", "effect", "points", "direction")
     return {
         f"reasons_{way}": reasons.filter(pl.col("direction") == way).head(most).select(shown).to_dicts()

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from holdfast.progress import Progress
-    from holdfast.settings import Settings
 
 FOLDER = "archive"
 """In the home folder."""
@@ -37,8 +36,6 @@ LOCK = ".keeping.lock"
 """In the home folder: held by whoever moves or erases what was logged."""
 
 SCRATCH = ".writing-"
-
-ACTOR = "retention"
 
 
 class ArchiveError(HoldfastError):
@@ -59,22 +56,6 @@ class Archived:
         return {"predictions": self.predictions, "days": list(self.days)}
 
 
-def keep_house(engine: sa.Engine, settings: Settings, actor: str = ACTOR) -> Archived | None:
-    """What a server does once an hour: archive old predictions, forget old replies.
-
-    Returns what was archived; none where another process is doing this or erases a customer.
-
-    Raises:
-        ArchiveError: a file of the archive cannot be read or written.
-        StoreError: the database cannot be used.
-    """
-    with keeping(settings.home, wait=False) as mine:
-        if not mine:
-            return None
-        forget_replies(engine, datetime.now(UTC) - timedelta(hours=settings.idempotency_hours))
-        return archive(engine, settings.home, retained_from(settings.retention_days), actor)
-
-
 def retained_from(days: int) -> datetime:
     """The start of the first day (UTC) of which the log still holds everything: whole days are archived."""
     return datetime.combine(datetime.now(UTC).date(), time(), UTC) - timedelta(days=days)
@@ -83,7 +64,7 @@ def retained_from(days: int) -> datetime:
 @contextmanager
 def keeping(home: Path, *, wait: bool = True) -> Iterator[bool]:
     """Be the only one that moves or erases what was logged; see `holdfast.disk.locked`."""
-    with _saying(home), locked(home / LOCK, wait=wait) as mine:
+    with saying(home), locked(home / LOCK, wait=wait) as mine:
         yield mine
 
 
@@ -111,7 +92,7 @@ def archive(
     progress.start("Archiving", _count(engine, before))
     moved, days = 0, []
     while (day := _oldest(engine, before)) is not None:
-        with _saying(home / FOLDER):
+        with saying(home / FOLDER):
             file = _write_day(engine, home / FOLDER, day)
             moved += _remove_from_log(engine, file, actor, progress)
         days.append(str(day))
@@ -144,6 +125,7 @@ def _oldest(engine: sa.Engine, before: datetime) -> date | None:
 
 def _write_day(engine: sa.Engine, folder: Path, day: date) -> Path:
     """Make the day's file hold all that the log has of this day, beside what it held before."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     target = folder / f"predictions-{day}.parquet"
     with scratch(folder, SCRATCH) as work:
         new = work / target.name
@@ -183,7 +165,7 @@ def _held(file: Path, rows: Sequence[sa.Row[tuple[object, ...]]]) -> set[str]:
     if not file.exists():
         return set()
     near = pl.col("prediction_id").is_between(pl.lit(rows[0].prediction_id), pl.lit(rows[-1].prediction_id))
-    return set(pl.scan_parquet(file).filter(near).select("prediction_id").collect().to_series())
+    return set(pl.scan_parquet(file, glob=False).filter(near).select("prediction_id").collect().to_series())
 
 
 def _batches(file: Path) -> Iterator[pa.RecordBatch]:
@@ -213,7 +195,7 @@ def _remove_from_log(engine: sa.Engine, file: Path, actor: str, progress: Progre
 
 
 @contextmanager
-def _saying(place: Path) -> Iterator[None]:
+def saying(place: Path) -> Iterator[None]:
     """Tell what is wrong with a file in a person's words."""
     try:
         yield

@@ -1,0 +1,227 @@
+"""Answers questions that arrived together: reads, scores and logs them in one go, and writes the answers."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import accumulate
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from holdfast.api import metrics, wire
+from holdfast.api.forms import Outcome
+from holdfast.api.problems import RepeatedKeyError
+from holdfast.api.scoring import explain, rejects_between, score
+from holdfast.errors import HoldfastError
+from holdfast.predictions import Answered, Reply
+from holdfast.store.tables import CHAMPION
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from holdfast.api.forms import Form
+    from holdfast.api.live import Live, Serving
+    from holdfast.api.scoring import Scored
+    from holdfast.predictions import PredictionLog
+    from holdfast.scoring import AnswerCache
+
+
+@dataclass(slots=True)
+class Question:
+    """One request about customers."""
+
+    form: Form
+    body: bytes
+    caller: str
+    correlation_id: str
+    started: float
+    """`time.perf_counter` at the request's arrival."""
+    scope: str | None = None
+    """What its Idempotency-Key stands for, if it has one."""
+    digest: str = ""
+    """SHA-256 of the body, where there is a ``scope``."""
+
+
+@dataclass(slots=True)
+class Told:
+    """The answer to a question."""
+
+    body: bytes
+    replayed: bool = False
+    """Whether these are the bytes of an earlier answer under the same Idempotency-Key."""
+
+
+class Desk:
+    """Does the work of a batch of questions, for `holdfast.scoring.MicroBatcher`.
+
+    Args:
+        live: the model.
+        log: where each answer is written before it leaves, or soon after.
+        wait_for_log: whether an answer leaves only after it was logged.
+        cache: probabilities of equal records, if any are kept.
+    """
+
+    def __init__(
+        self, live: Live, log: PredictionLog, *, wait_for_log: bool, cache: AnswerCache | None
+    ) -> None:
+        self._live = live
+        self._log = log
+        self._wait = wait_for_log
+        self._cache = cache
+
+    def work(self, questions: Sequence[Question], done: Callable[[Sequence[Told | Exception]], None]) -> None:
+        """Answer ``questions``; see `MicroBatcher`."""
+        results: dict[int, Told | Exception] = {}
+        spans = _read(questions, results)
+        answered = self._score(questions, spans, results) if spans else {}
+        if not answered:
+            done([results[at] for at in range(len(questions))])
+        elif self._wait or any(one.reply for one in answered.values()):
+            rows = [*answered.values()]
+            self._log.put(rows, lambda outcomes: done(_merged(questions, results, [*answered], outcomes)))
+        else:
+            self._log.put([*answered.values()], None)
+            done([results[at] for at in range(len(questions))])
+
+    def recall(
+        self, scopes: Sequence[str], done: Callable[[Sequence[Reply | Exception | None]], None]
+    ) -> None:
+        """Look up what was answered under Idempotency-Keys; see `MicroBatcher`."""
+        try:
+            found = self._log.replies(scopes)
+        except HoldfastError as error:  # it is everybody's
+            done([error] * len(scopes))
+        else:
+            done([found.get(scope) for scope in scopes])
+
+    def _score(
+        self, questions: Sequence[Question], spans: Sequence[_Span], results: dict[int, Told | Exception]
+    ) -> dict[int, Answered]:
+        """Score what was read; returns what goes into the log, by question."""
+        try:
+            serving = self._live.serving()
+        except HoldfastError as error:
+            results |= dict.fromkeys((span.question for span in spans), error)
+            return {}
+        records = [record for span in spans for record in span.records]
+        starts = [*accumulate(len(span.records) for span in spans)]
+        scored = score(serving, records, starts[:-1], self._cache)
+        given = [answer for answer in scored.answers if answer is not None]
+        metrics.predicted([a["churn_probability"] for a in given], [a["risk_level"] for a in given])
+        writer = _Writer(serving, scored, len(spans))
+        answered = {}
+        for span, end in zip(spans, starts, strict=True):
+            at = span.question
+            try:
+                results[at], answered[at] = writer.write(questions[at], end - len(span.records), end)
+            except HoldfastError as error:
+                results[at] = error
+        return answered
+
+
+@dataclass(frozen=True, slots=True)
+class _Span:
+    """The records of one question, by its place in the batch."""
+
+    question: int
+    records: Sequence[object]
+
+
+def _read(questions: Sequence[Question], results: dict[int, Told | Exception]) -> list[_Span]:
+    """What each question asks about."""
+    spans = []
+    for at, question in enumerate(questions):
+        try:
+            spans.append(_Span(at, question.form.read(question.body)))
+        except HoldfastError as error:
+            results[at] = error
+    return spans
+
+
+def again(question: Question, reply: Reply) -> Told:
+    """What a question gets whose Idempotency-Key was used before.
+
+    Raises:
+        RepeatedKeyError: with another body.
+    """
+    if reply.body_digest != question.digest:
+        raise RepeatedKeyError
+    return Told(reply.body, replayed=True)
+
+
+def _merged(
+    questions: Sequence[Question],
+    results: dict[int, Told | Exception],
+    logged: Sequence[int],
+    outcomes: Sequence[Reply | Exception | None],
+) -> list[Told | Exception]:
+    """The results, after the log has said what became of each that was to be logged."""
+    for at, outcome in zip(logged, outcomes, strict=True):
+        if isinstance(outcome, Reply):
+            try:
+                results[at] = again(questions[at], outcome)
+            except RepeatedKeyError as error:
+                results[at] = error
+        elif outcome is not None:
+            results[at] = outcome
+    return [results[at] for at in range(len(questions))]
+
+
+class _Writer:
+    """Writes the answers to the questions of one batch, and the rows that go into the log."""
+
+    def __init__(self, serving: Serving, scored: Scored, questions: int) -> None:
+        self._serving = serving
+        self._scored = scored
+        self._moment = datetime.now(UTC)
+        self._timestamp = wire.utc_now()
+        model = serving.model
+        self._name = {"name": model.name, "version": model.version}
+        count = sum(answer is not None for answer in scored.answers)
+        self._ids = iter(wire.new_ids(count + questions))
+
+    def write(self, question: Question, begin: int, end: int) -> tuple[Told, Answered]:
+        """Answer the question whose records are those from ``begin`` to ``end``."""
+        scored, name = self._scored, self._name
+        latency = round((time.perf_counter() - question.started) * 1_000, 3)
+        request = next(self._ids)
+        answers: dict[int, dict[str, Any]] = {}
+        rows = []
+        for at in range(begin, end):
+            answer = scored.answers[at]
+            if answer is None:
+                continue
+            answer["prediction_id"] = next(self._ids)
+            answer["timestamp"] = self._timestamp
+            answers[at - begin] = answer
+            rows.append(
+                (
+                    answer["prediction_id"],
+                    request,
+                    self._moment,
+                    answer["customer_id"],
+                    self._moment,
+                    name["name"],
+                    name["version"],
+                    CHAMPION,
+                    orjson.dumps(scored.records[at]).decode(),
+                    answer["churn_probability"],
+                    answer["threshold"],
+                    answer["will_churn"],
+                    latency,
+                    question.caller,
+                    question.correlation_id,
+                )
+            )
+        if question.form.reasons and answers:
+            place = scored.taken.indexes.index(begin)
+            answers[0] |= explain(self._serving, scored.taken.table[place], question.form.reasons)
+        rejects = rejects_between(scored, begin, end)
+        outcome = Outcome(end - begin, answers, rejects, name, self._timestamp, latency)
+        body = orjson.dumps(question.form.write(outcome))
+        reply = None
+        if question.scope:
+            reply = Reply(question.scope, question.digest, request, 200, body)
+        return Told(body), Answered(request, rows, reply)
