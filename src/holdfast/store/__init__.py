@@ -5,6 +5,7 @@ databases have; times are UTC with their zone. No other room may make an engine,
 particular database, or let a SQLAlchemy error reach a user (`reading` and `writing` translate them).
 """
 
+from holdfast.store.bulk import insert_rows, upsert
 from holdfast.store.engine import (
     StoreError,
     connect_store,
@@ -18,14 +19,19 @@ from holdfast.store.engine import (
     store_exists,
     writing,
 )
+from holdfast.store.impatient import RefusedError, SteadyWriter, impatient
 from holdfast.store.schema import revision, upgrade
 
 __all__ = [
+    "RefusedError",
+    "SteadyWriter",
     "StoreError",
     "connect_store",
     "database_file",
     "database_url",
     "engine",
+    "impatient",
+    "insert_rows",
     "open_store",
     "place_of",
     "reading",
@@ -33,5 +39,6 @@ __all__ = [
     "snapshot",
     "store_exists",
     "upgrade",
+    "upsert",
     "writing",
 ]

@@ -1,0 +1,94 @@
+"""Adds many rows at once, the way that costs each database's driver the least.
+
+Measured with rows of the prediction log, 64 at a time: through SQLAlchemy's own `insert`, a row costs this
+process 20 µs on SQLite and 24 µs on PostgreSQL, most of it under the interpreter's lock.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import orjson
+from sqlalchemy.dialects import postgresql, sqlite
+
+from holdfast.store.tables import Moment
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    import sqlalchemy as sa
+
+
+def insert_rows(
+    connection: sa.Connection,
+    table: sa.Table,
+    rows: Sequence[Sequence[Any]],
+    *,
+    skip_known: bool = False,
+) -> None:
+    """Add rows to a table.
+
+    Args:
+        connection: in a transaction.
+        table: has no column of type JSON or LargeBinary.
+        rows: plain Python values in the order of the table's columns; times with their zone.
+        skip_known: leave out, instead of failing, those whose key the table has already.
+
+    Raises:
+        ValueError: a row is too short or too long.
+    """
+    if not rows:
+        return
+    if connection.dialect.name == "postgresql":
+        # One statement and one string: the server takes it apart, outside of this process.
+        names = [column.name for column in table.c]
+        document = orjson.dumps([dict(zip(names, row, strict=True)) for row in rows]).decode()
+        statement = _from_json(table, connection.dialect, skip_known)
+        connection.exec_driver_sql(statement, (document,))
+    else:
+        connection.exec_driver_sql(_with_marks(table, skip_known), _for_sqlite(table, rows))
+
+
+def upsert(connection: sa.Connection, table: sa.Table) -> Any:
+    """An INSERT to which ``on_conflict_do_update`` can be added, as this database spells it."""
+    return {"postgresql": postgresql, "sqlite": sqlite}[connection.dialect.name].insert(table)
+
+
+@lru_cache
+def _from_json(table: sa.Table, dialect: sa.Dialect, skip_known: bool) -> str:  # noqa: FBT001 - a part of the cache's key
+    quoted = dialect.identifier_preparer.quote
+    names = ", ".join(quoted(column.name) for column in table.c)
+    types = ", ".join(f"{quoted(column.name)} {column.type.compile(dialect)}" for column in table.c)
+    return (
+        f"INSERT INTO {quoted(table.name)} ({names}) "  # noqa: S608 - names from our own tables
+        f"SELECT {names} FROM json_to_recordset(%s::json) AS given({types})"
+        f"{' ON CONFLICT DO NOTHING' if skip_known else ''}"
+    )
+
+
+@lru_cache
+def _with_marks(table: sa.Table, skip_known: bool) -> str:  # noqa: FBT001 - as above
+    names = ", ".join(column.name for column in table.c)
+    marks = ", ".join("?" for _ in table.c)
+    known = " ON CONFLICT DO NOTHING" if skip_known else ""
+    return f"INSERT INTO {table.name} ({names}) VALUES ({marks}){known}"  # noqa: S608 - as above
+
+
+def _for_sqlite(table: sa.Table, rows: Sequence[Sequence[Any]]) -> list[tuple[Any, ...]]:
+    """The rows with each time as SQLAlchemy's DateTime writes it; rows of one batch share theirs."""
+    places = [at for at, column in enumerate(table.c) if isinstance(column.type, Moment)]
+    texts = {row[at]: _text(row[at]) for row in rows for at in places}
+    ready = []
+    for row in rows:
+        values = list(row)
+        for at in places:
+            values[at] = texts[values[at]]
+        ready.append(tuple(values))
+    return ready
+
+
+def _text(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
