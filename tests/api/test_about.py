@@ -5,7 +5,7 @@ from holdfast import __version__
 
 def test_the_root_leads_everywhere(client, good):
     links = client.get("/").json()["links"].values()
-    assert len(links) == 10
+    assert len(links) == 11
     for link in links:
         posted = link.startswith("/predict") or link == "/explain"
         body = {"customers": [good]} if link.endswith("batch") else good

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, Request
-from starlette.responses import Response  # noqa: TC002 - FastAPI reads the annotations
+from starlette.responses import PlainTextResponse, Response
 
 import holdfast
-from holdfast.api import wire
+from holdfast.api import metrics, wire
 from holdfast.api.answers import Document, problems
 from holdfast.api.policy import GuardedRoute
+from holdfast.api.problems import NotReadyError, ProblemError
 
 if TYPE_CHECKING:
-    from holdfast.api.guard import Traffic
+    from starlette.datastructures import State
+
+    from holdfast.api.health import Health
     from holdfast.api.live import Live
+    from holdfast.api.traffic import Traffic
     from holdfast.model import Model
+    from holdfast.predictions import PredictionLog
+    from holdfast.scoring import AnswerCache
 
 DEGRADED_FROM = 0.05
 """Share of failed requests from which the service calls itself degraded."""
@@ -31,6 +38,7 @@ LINKS = (
     "/health",
     "/livez",
     "/readyz",
+    "/metrics",
 )
 
 router = APIRouter(route_class=GuardedRoute)
@@ -51,10 +59,12 @@ async def root(request: Request) -> Response:
 
 @router.get("/health", response_model=Document, tags=["service"])
 async def health(request: Request) -> Response:
-    """Tell how the service is: uptime, version, model, share of requests that failed."""
+    """Tell how the service is: uptime, version, model, share of requests that failed, dependencies."""
     live, traffic = _live(request), _traffic(request)
-    status = "ok"
-    if live.trouble is not None or traffic.error_rate >= DEGRADED_FROM:
+    status: str = _health(request).status()
+    if status == "ready":
+        status = "ok"
+    if status == "ok" and traffic.error_rate >= DEGRADED_FROM:
         status = "degraded"
     if live.current is None:
         status = "no model"
@@ -67,6 +77,7 @@ async def health(request: Request) -> Response:
             "model": _name(live),
             "requests": traffic.requests,
             "error_rate": traffic.error_rate,
+            "dependencies": _dependencies(request),
         }
     )
 
@@ -79,15 +90,44 @@ async def livez() -> Response:
 
 @router.get("/readyz", response_model=Document, responses=problems(503), tags=["service"])
 async def readyz(request: Request) -> Response:
-    """Tell whether predictions can be asked for.
+    """Tell whether predictions can be asked for, and how each thing is that they depend on.
 
     Degraded is ready: a champion that cannot be loaded leaves the one before it answering, which is better
-    than nobody.
+    than nobody. Answers at once, whatever hangs.
     """
-    live = _live(request)
-    live.serving()
-    status = "ready" if live.trouble is None else "degraded"
-    return wire.answer({"status": status, **_trouble(live), "model": _name(live)})
+    live, health = _live(request), _health(request)
+    status, dependencies = health.status(), _dependencies(request)
+    if status in ("ready", "degraded"):
+        return wire.answer(
+            {"status": status, **_trouble(live), "model": _name(live), "dependencies": dependencies}
+        )
+    error = _why_not_ready(live, health)
+    error.more = {"dependencies": dependencies}
+    raise error
+
+
+@router.get("/metrics", response_class=PlainTextResponse, tags=["service"])
+async def figures(request: Request) -> Response:
+    """Give all figures to Prometheus."""
+    sample(request.app.state)
+    current = _live(request).current
+    model = None if current is None else current.model
+    # With several workers this reads files.
+    written, media_type = await asyncio.to_thread(metrics.page, model, request.headers.get("accept", ""))
+    return Response(written, media_type=media_type)
+
+
+def sample(state: State) -> None:
+    """Put what is measured now and then, not at each request, into the figures."""
+    health: Health = state.health
+    log: PredictionLog = state.log
+    cache: AnswerCache | None = state.cache
+    metrics.sampled(
+        queue=state.online.waiting,
+        log=log.state,
+        cache=(cache.hits, cache.misses) if cache else (0, 0),
+        up={name: found.state != "down" for name, found in health.dependencies().items()},
+    )
 
 
 @router.get("/model_info", response_model=Document, responses=problems(503), tags=["model"])
@@ -131,6 +171,27 @@ async def feature_importance(request: Request) -> Response:
     return wire.answer(
         {"model": {"name": model.name, "version": model.version}, "features": model.importance}
     )
+
+
+def _why_not_ready(live: Live, health: Health) -> ProblemError:
+    if health.draining:
+        return NotReadyError("This server is being stopped.", hint="Ask another one, or again in a moment.")
+    try:
+        live.serving()
+    except ProblemError as error:
+        return error
+    down = [found for found in health.dependencies().values() if found.state == "down" and found.required]
+    reason = down[0].reason if down else "A dependency was down a moment ago."
+    return NotReadyError(reason or "A dependency is down.", hint="The server answers again once it is back.")
+
+
+def _dependencies(request: Request) -> dict[str, dict[str, Any]]:
+    return {name: found.as_dict() for name, found in _health(request).dependencies().items()}
+
+
+def _health(request: Request) -> Health:
+    health: Health = request.app.state.health
+    return health
 
 
 def _live(request: Request) -> Live:

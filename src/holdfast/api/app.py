@@ -7,7 +7,6 @@ import gc
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from functools import partial
-from itertools import count
 from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
@@ -18,11 +17,12 @@ from holdfast.access import Gate, Limiter
 from holdfast.api import about, audit, auth, models, predict
 from holdfast.api.desk import Desk
 from holdfast.api.docs import add_docs
-from holdfast.api.guard import Guard, Traffic
-from holdfast.api.live import POLL_SECONDS, PREPARE_SECONDS, import_libraries
-from holdfast.api.log import fault
+from holdfast.api.guard import Guard
+from holdfast.api.health import Health
 from holdfast.api.policy import GuardedRoute
 from holdfast.api.problems import BodyError, NotJsonError, QueryError, http_problem, problem
+from holdfast.api.traffic import Traffic, open_tracing
+from holdfast.api.upkeep import upkeep
 from holdfast.errors import HoldfastError
 from holdfast.predictions import PredictionLog
 from holdfast.predictions.erasure import customer_hash
@@ -65,7 +65,8 @@ def create_app(live: Live, settings: Settings, engine: sa.Engine) -> Service:
     app.state.live = live
     app.state.settings = settings
     app.state.engine = engine
-    app.state.traffic = Traffic()
+    app.state.tracing = open_tracing(settings)
+    app.state.traffic = Traffic(app.state.tracing)
     app.state.gate = Gate(engine, settings)
     app.state.limiter = Limiter(settings)
     app.state.log = PredictionLog(
@@ -75,6 +76,7 @@ def create_app(live: Live, settings: Settings, engine: sa.Engine) -> Service:
         keep=timedelta(hours=settings.idempotency_hours),
         hashed=partial(customer_hash, secret_of(settings)),
     )
+    app.state.health = Health(live, settings, engine, app.state.log)
     app.state.cache = AnswerCache(settings) if settings.cache_seconds else None
     desk = Desk(live, app.state.log, wait_for_log=settings.durability == "ack", cache=app.state.cache)
     batcher = partial(
@@ -113,10 +115,11 @@ async def _running(app: FastAPI) -> AsyncIterator[None]:
     await asyncio.to_thread(live.refresh)
     await asyncio.to_thread(live.prepare)
     await asyncio.to_thread(log.start)
+    app.state.health.start()
     # What is there by now stays; without this the collector looks through all of it, 100 ms at a time.
     gc.collect()
     gc.freeze()
-    beside = asyncio.gather(_follow(app), asyncio.to_thread(import_libraries))
+    beside = asyncio.create_task(upkeep(app))
     try:
         yield
     finally:
@@ -126,21 +129,9 @@ async def _running(app: FastAPI) -> AsyncIterator[None]:
         for batcher in (app.state.online, app.state.recall):
             await asyncio.to_thread(batcher.close)
         await asyncio.to_thread(log.close)
-
-
-async def _follow(app: FastAPI) -> None:
-    """Look after the champion, and after who may ask, for as long as the service runs."""
-    live: Live = app.state.live
-    gate: Gate = app.state.gate
-    for turn in count(1):
-        await asyncio.sleep(POLL_SECONDS)
-        try:
-            await asyncio.to_thread(live.refresh)
-            await asyncio.to_thread(gate.refresh)
-            if turn % round(PREPARE_SECONDS / POLL_SECONDS) == 0:
-                await asyncio.to_thread(live.prepare)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the next look may succeed
-            fault(error)
+        await asyncio.to_thread(app.state.health.close)
+        if app.state.tracing is not None:
+            await asyncio.to_thread(app.state.tracing.close)
 
 
 async def _problem(_request: Request, error: Exception) -> Response:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import ipaddress
 import re
 import time
-from collections import deque
 from typing import TYPE_CHECKING
 
 from starlette.requests import ClientDisconnect
@@ -36,6 +35,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from holdfast.access import Gate, Limiter, Verdict
+    from holdfast.api.traffic import Traffic
     from holdfast.settings import Settings
 
     Headers = Mapping[bytes, bytes]
@@ -81,30 +81,6 @@ ON_ASSETS = [*_ALWAYS, (_CSP, _NOTHING), (b"cache-control", b"public, max-age=36
 _CORRELATION = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 _TRACEPARENT = re.compile(rb"[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}.*")
 _FORWARDED = (b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-real-ip", b"via")
-
-
-class Traffic:
-    """Counts requests, and how many of the latest failed through our fault."""
-
-    def __init__(self, latest: int = 1_000) -> None:
-        self.started = time.monotonic()
-        self.requests = 0
-        self._failed: deque[bool] = deque(maxlen=latest)
-
-    def count(self, status: int) -> None:
-        """One more request is answered."""
-        self.requests += 1
-        self._failed.append(status >= SERVER_FAULT)
-
-    @property
-    def uptime(self) -> float:
-        """Seconds since the start."""
-        return time.monotonic() - self.started
-
-    @property
-    def error_rate(self) -> float:
-        """Share of the latest 1,000 requests that ended in a status from 500 on."""
-        return sum(self._failed) / len(self._failed) if self._failed else 0.0
 
 
 class Guard:
@@ -156,6 +132,7 @@ class Guard:
         headers: dict[bytes, bytes] = dict(scope["headers"])
         correlation = correlation_of(headers)
         scope.setdefault("state", {})["correlation_id"] = correlation
+        self._traffic.begin(scope)
         added = [(b"x-request-id", correlation.encode())]
         status = 0
 
@@ -183,7 +160,7 @@ class Guard:
                 await problem(InternalError())(scope, receive, watched)
             status = SERVER_FAULT
         finally:
-            self._traffic.count(status or SERVER_FAULT)
+            self._traffic.count(scope, status or SERVER_FAULT)
 
     async def _refused(self, scope: Scope, headers: Headers, added: Added) -> Response | None:
         """The answer to a request that may go no further; else none, and ``scope`` says who asks."""

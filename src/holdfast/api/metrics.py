@@ -26,7 +26,6 @@ from prometheus_client.multiprocess import MultiProcessCollector, mark_process_d
 from prometheus_client.registry import Collector
 
 import holdfast
-from holdfast.api.policy import POLICY, PUBLIC
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric
 
     from holdfast.model import Model
+    from holdfast.predictions import LogState
 
 FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 
@@ -143,6 +143,7 @@ cpu = Counter("process_cpu_seconds_total", "CPU time of all workers.", registry=
 disable_created_metrics()  # type: ignore[no-untyped-call]  # the library's has no types
 
 _process = ProcessCollector(registry=None)
+_followed: dict[Counter, float] = {}
 _requests: dict[tuple[str, str, int], Any] = {}
 _seconds: dict[str, Any] = {}
 _levels: dict[str, Any] = {}
@@ -169,7 +170,7 @@ def answered(route: str, method: str, status: int, seconds: float) -> None:
     """Count an answered request.
 
     Args:
-        route: from `route_of`.
+        route: the template of its path, or `OTHER`.
         method: of HTTP.
         status: of the answer.
         seconds: from its arrival to the end of its answer.
@@ -184,18 +185,9 @@ def answered(route: str, method: str, status: int, seconds: float) -> None:
         prediction_seconds.observe(seconds)
 
 
-def route_of(scope: Mapping[str, Any]) -> str:
-    """The template of a request's path: paths hold ids, and callers may make up any number of them.
-
-    >>> route_of({"path": "/wp-login.php", "method": "GET"})
-    'other'
-    """
-    route = scope.get("route")
-    if route is not None:
-        path: str = route.path
-        return path
-    asked = (scope["path"], scope["method"])
-    return scope["path"] if asked in POLICY or asked in PUBLIC else OTHER
+def refused(code: str) -> None:
+    """Count a request that ended in a problem of this code."""
+    problems.labels(code).inc()
 
 
 def page(model: Model | None, accept: str = "") -> tuple[bytes, str]:
@@ -218,6 +210,37 @@ def page(model: Model | None, accept: str = "") -> tuple[bytes, str]:
 def forget_worker(pid: int) -> None:
     """Leave a worker that has ended out of what workers have now; what it counted stays."""
     mark_process_dead(pid)  # type: ignore[no-untyped-call]  # the library's has no types
+
+
+def sampled(*, queue: int, log: LogState, cache: tuple[int, int], up: Mapping[str, bool]) -> None:
+    """Set what this worker looks up now and then.
+
+    Args:
+        queue: customers that wait to be scored.
+        log: how the log is.
+        cache: answers that were found in it since the start, and answers that were not.
+        up: whether each dependency does what it should.
+    """
+    queue_rows.set(queue)
+    log_rows.set(log.depth)
+    log_lag.set(log.lag_seconds)
+    log_spooled.set(log.spooled)
+    _count_up(log_lost, log.lost)
+    _count_up(cache_hits, cache[0])
+    _count_up(cache_misses, cache[1])
+    for name, is_up in up.items():
+        dependency_up.labels(name).set(is_up)
+    found = {sample.name: sample.value for family in _process.collect() for sample in family.samples}
+    if found:  # Linux has them
+        memory.set(found["process_resident_memory_bytes"])
+        descriptors.set(found["process_open_fds"])
+        _count_up(cpu, found["process_cpu_seconds_total"])
+
+
+def _count_up(counter: Counter, total: float) -> None:
+    """Let a counter follow a total that is counted elsewhere."""
+    counter.inc(max(0, total - _followed.get(counter, 0)))
+    _followed[counter] = total
 
 
 class _InCharge(Collector):

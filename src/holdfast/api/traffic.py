@@ -7,6 +7,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from holdfast.api import log, metrics
+from holdfast.api.policy import POLICY, PUBLIC
 from holdfast.errors import UsageError
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class Traffic:
         self.requests += 1
         self._failed.append(status >= SERVER_FAULT)
         seconds = time.perf_counter() - scope["holdfast.started"]
-        route, method, state = metrics.route_of(scope), scope["method"], scope["state"]
+        route, method, state = route_of(scope), scope["method"], scope["state"]
         metrics.answered(route, method, status, seconds)
         caller = state.get("caller")
         log.answered(method, route, status, seconds, caller and caller.id)
@@ -60,6 +61,21 @@ class Traffic:
     def error_rate(self) -> float:
         """Share of the latest requests that ended in a status from 500 on."""
         return sum(self._failed) / len(self._failed) if self._failed else 0.0
+
+
+def route_of(scope: Scope) -> str:
+    """The template of a request's path: paths hold ids, and callers may make up any number of them.
+
+    >>> route_of({"path": "/wp-login.php", "method": "GET"})
+    'other'
+    """
+    route = scope.get("route")
+    if route is not None:
+        template: str = route.path
+        return template
+    # Refused before it was routed, or so common that it is not routed.
+    path, method = scope["path"], scope["method"]
+    return path if (path, method) in POLICY or (path, method) in PUBLIC else metrics.OTHER
 
 
 def open_tracing(settings: Settings) -> Tracing | None:
