@@ -62,7 +62,9 @@ def test_the_page_and_all_it_loads_come_from_this_server(client):
     assert page.headers["content-type"].startswith("text/html")
     assert "http" not in re.sub(r"<!--.*?-->", "", page.text)
     loaded = re.findall(r'(?:src|href)="(/[^"]+)"', page.text)
-    assert len(loaded) == 2
+    assert len(loaded) == 4
+    assert "<script>" not in page.text
+    assert "'unsafe-inline'" not in page.headers["content-security-policy"].split("script-src")[1].split(";")[0]
     for address in loaded:
         assert client.get(address).status_code == 200
 

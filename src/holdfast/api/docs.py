@@ -7,20 +7,20 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
-from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
+from starlette.responses import HTMLResponse
 from starlette.staticfiles import StaticFiles
 
 import holdfast
 from holdfast.api.answers import Problem
 from holdfast.api.forms import CUSTOMERS, MAX_BATCH
-from holdfast.api.policy import ASSETS
+from holdfast.api.policy import ASSETS, PUBLIC
 from holdfast.api.wire import answer
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
-    from starlette.responses import HTMLResponse, Response
+    from starlette.responses import Response
 
     from holdfast.api.live import Serving
 
@@ -51,15 +51,10 @@ def add_docs(app: FastAPI) -> None:
             made[serving] = document(app, serving)
         return made[serving]
 
+    shown = (resources.files("holdfast.api") / "static" / "docs.html").read_text(encoding="utf-8")
+
     async def page() -> HTMLResponse:
-        return get_swagger_ui_html(
-            openapi_url="/openapi.json",
-            title="Holdfast",
-            swagger_js_url=f"{ASSETS}/swagger-ui-bundle.js",
-            swagger_css_url=f"{ASSETS}/swagger-ui.css",
-            swagger_favicon_url="data:,",
-            swagger_ui_parameters={"tryItOutEnabled": True, "defaultModelRendering": "example"},
-        )
+        return HTMLResponse(shown)
 
     async def described() -> Response:
         return answer(openapi())
@@ -67,8 +62,8 @@ def add_docs(app: FastAPI) -> None:
     app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's own way to replace it
     app.add_api_route("/openapi.json", described, include_in_schema=False)
     app.add_api_route("/docs", page, include_in_schema=False)
-    with resources.as_file(resources.files("fastapi_offline") / "static") as assets:
-        app.mount(ASSETS, StaticFiles(directory=assets), name="docs-assets")
+    assets = StaticFiles(packages=[("fastapi_offline", "static"), ("holdfast.api", "static")])
+    app.mount(ASSETS, assets, name="docs-assets")
 
 
 def document(app: FastAPI, serving: Serving | None) -> dict[str, Any]:
@@ -78,7 +73,10 @@ def document(app: FastAPI, serving: Serving | None) -> dict[str, Any]:
         title=title, version=holdfast.__version__, description=DESCRIPTION, routes=app.routes, tags=_TAGS
     )
     _, problem = models_json_schema([(Problem, "serialization")], ref_template=_REF)
-    schemas = made.setdefault("components", {}).setdefault("schemas", {})
+    components = made.setdefault("components", {})
+    components["securitySchemes"] = _SCHEMES
+    made["security"] = [{name: []} for name in _SCHEMES]
+    schemas = components.setdefault("schemas", {})
     schemas |= problem["$defs"]
     schemas["Customer"] = _NO_MODEL if serving is None else serving.intake.schema()
     customer = {"$ref": _REF.format(model="Customer")}
@@ -97,7 +95,9 @@ def document(app: FastAPI, serving: Serving | None) -> dict[str, Any]:
             schema = {"$ref": _REF.format(model="Customers")} if several else customer
             content = {"application/json": {"schema": schema, "example": body}}
             operations["post"]["requestBody"] = {"required": True, "content": content}
-        for operation in operations.values():
+        for method, operation in operations.items():
+            if (path, method.upper()) in PUBLIC:
+                operation["security"] = []
             operation["summary"] = re.split(r"[.:,]\s|\.$", operation.get("description", ""))[0]
     return made
 
@@ -107,6 +107,11 @@ def _another(example: dict[str, Any], serving: Serving | None) -> dict[str, Any]
     own = serving.intake.contract.id_column if serving else None
     return example | {own: "C-0002"} if own in example else example
 
+
+_SCHEMES = {
+    "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+    "token": {"type": "http", "scheme": "bearer", "description": "An access token, or an API key."},
+}
 
 _TAGS = [
     {"name": "predictions", "description": "Ask about customers."},
