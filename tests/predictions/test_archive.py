@@ -14,8 +14,9 @@ from pyarrow import parquet
 from holdfast import audit
 from holdfast.predictions import archive as module
 from holdfast.predictions import listing
-from holdfast.predictions.archive import ArchiveError, archive, keep_house, keeping, retained_from
+from holdfast.predictions.archive import ArchiveError, archive, keeping, retained_from
 from holdfast.predictions.formats import SCHEMA
+from holdfast.predictions.house import keep_house
 from holdfast.settings import Settings
 from holdfast.store import reading, writing
 from holdfast.store.tables import predictions, replies

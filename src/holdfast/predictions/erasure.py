@@ -44,8 +44,8 @@ if TYPE_CHECKING:
 JOBS = "jobs"
 """In the home folder: a folder for each job, with ``upload.*``, ``answers.*`` and ``rejects.csv``."""
 
-BLOCK = 5_000
-"""Rows that are in memory at a time."""
+BY_BLOCK = {"yield_per": 5_000}
+"""So many rows are in memory at a time."""
 
 COUNTED = ("predictions", "replies", "archived", "exported", "job_rows")
 """Rows of the log, stored answers, and rows of the archive, of exports and of jobs' results."""
@@ -85,6 +85,13 @@ def customer_hash(secret: bytes, customer_id: str) -> str:
     False
     """
     return hmac.digest(secret, b"customer\0" + customer_id.encode(errors="surrogatepass"), "sha256").hex()
+
+
+def last_erasure(engine: sa.Engine) -> datetime | None:
+    """When a customer was erased last, if one ever was."""
+    with reading(engine) as connection:
+        at: datetime | None = connection.scalar(sa.select(sa.func.max(tombstones.c.at)))
+        return at
 
 
 def can_be_id(text: str) -> bool:
@@ -129,8 +136,10 @@ def erase(
         left = _from_files(engine, home, customer_id, removed)
         with writing(engine) as connection:  # those that were under way
             removed.update(_from_log(connection, customer_id, at))
-        if not scrub(engine, (predictions, replies)):
-            left.append("The database was busy and may hold traces of deleted rows. Erase again in a while.")
+        if not scrub(engine, (predictions, replies), [customer_id]):
+            left.append(
+                "The database is busy or full and may hold traces of deleted rows; erase again later."
+            )
         with writing(engine) as connection:
             proof = {**removed, "left": len(left)}
             audit.record(connection, actor, "customers.erased", digest, proof)
@@ -162,7 +171,7 @@ def apply_tombstones(
     customers = sa.select(predictions.c.customer_id).where(predictions.c.customer_id.is_not(None), *recent)
     removed = 0
     with reading(engine) as connection:
-        found = connection.execution_options(yield_per=BLOCK).scalars(customers.distinct())
+        found = connection.scalars(customers.distinct(), execution_options=BY_BLOCK)
         back = [
             (customer, stones[digest])
             for customer in found
@@ -178,7 +187,7 @@ def apply_tombstones(
                 if gone is not None:
                     removed += removed_from(file, customer, gone)
     if removed:
-        scrub(engine, (predictions, replies))
+        scrub(engine, (predictions, replies), [customer for customer, _ in back])
     return removed
 
 
@@ -212,7 +221,7 @@ def _from_other_replies(connection: sa.Connection, customer: str) -> int:
     no_prediction = ~sa.exists().where(predictions.c.request == replies.c.request)
     query = sa.select(replies.c.scope, replies.c.body).where(no_prediction)
     needle = json.dumps(customer, ensure_ascii=False).encode()
-    found = connection.execution_options(yield_per=BLOCK).execute(query)
+    found = connection.execute(query, execution_options=BY_BLOCK)
     scopes = [row.scope for row in found if needle in row.body]
     for scope in scopes:
         connection.execute(sa.delete(replies).where(replies.c.scope == scope))
