@@ -129,6 +129,7 @@ async def _running(app: FastAPI) -> AsyncIterator[None]:
         for batcher in (app.state.online, app.state.recall):
             await asyncio.to_thread(batcher.close)
         await asyncio.to_thread(log.close)
+        await app.state.limiter.close()
         await asyncio.to_thread(app.state.health.close)
         if app.state.tracing is not None:
             await asyncio.to_thread(app.state.tracing.close)
