@@ -51,7 +51,7 @@ async def _follow(app: FastAPI) -> None:
 
 
 async def _guard(app: FastAPI) -> None:
-    """Look who may ask; apart from all else, so that a model that takes long to load keeps no revoked key alive."""
+    """Look who may ask. Apart from all else: a model that takes long to load keeps no revoked key alive."""
     gate: Gate = app.state.gate
     while True:
         await asyncio.sleep(POLL_SECONDS)
