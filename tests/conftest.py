@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import settings
 from real_postgres import PostgresUnavailableError, RealPostgres
+from real_redis import RealRedis, RedisUnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,6 +51,17 @@ def postgres() -> Iterator[RealPostgres]:
         pytest.skip(str(error))
     yield server
     server.remove()
+
+
+@pytest.fixture(scope="session")
+def redis() -> Iterator[RealRedis]:
+    """A real server at ``redis.url``. Whoever stops or pauses it makes it answer again."""
+    try:
+        server = RealRedis()
+    except RedisUnavailableError as error:
+        pytest.skip(str(error))
+    yield server
+    server.stop()
 
 
 @pytest.fixture(params=DATABASES)
