@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import sqlalchemy as sa
 
 from holdfast.api.log import event
-from holdfast.store import reading
+from holdfast.store import impatient, reading
 from holdfast.store.tables import deployments
 
 if TYPE_CHECKING:
@@ -25,11 +25,14 @@ if TYPE_CHECKING:
     from holdfast.predictions import PredictionLog
     from holdfast.settings import Settings
 
-CHECK_SECONDS = 1.0
+CHECK_SECONDS = 2.0
 """How often each dependency is asked."""
 
+ANSWER_SECONDS = 1.0
+"""How long one may take for a step of its answer."""
+
 PATIENCE_SECONDS = 3.0
-"""How long one may take to answer before it is down."""
+"""How long one may take in all before it is down."""
 
 State = Literal["ok", "degraded", "down"]
 
@@ -121,7 +124,8 @@ class Health:
         self._log = log
         # With `async` the spool takes over while the database is away.
         self._strict = settings.durability == "ack"
-        self._database = Check("The database", lambda: _read(engine))
+        self._engine = impatient(engine, ANSWER_SECONDS)
+        self._database = Check("The database", self._read)
         self._redis = None
         if settings.redis_url is not None:
             self._redis = Check("Redis", _pinging(settings.redis_url.get_secret_value()))
@@ -135,6 +139,7 @@ class Health:
         """Stop looking."""
         for check in self._checks():
             check.close()
+        self._engine.dispose()
 
     def dependencies(self) -> dict[str, Dependency]:
         """Each dependency and how it is. Reads memory only."""
@@ -168,13 +173,13 @@ class Health:
         trouble = check.trouble
         return Dependency("down" if trouble else "ok", trouble, required=required)
 
+    def _read(self) -> None:
+        with reading(self._engine) as connection:
+            connection.execute(sa.select(deployments.c.slot).limit(1)).all()
+        self._engine.dispose()  # the next question is also whether we are let in
+
     def _checks(self) -> list[Check]:
         return [self._database, *([self._redis] if self._redis else [])]
-
-
-def _read(engine: sa.Engine) -> None:
-    with reading(engine) as connection:
-        connection.execute(sa.select(deployments.c.slot).limit(1)).all()
 
 
 def _pinging(url: str) -> Callable[[], object]:
@@ -184,6 +189,6 @@ def _pinging(url: str) -> Callable[[], object]:
     from redis.retry import Retry  # noqa: PLC0415 - as above
 
     client = Redis.from_url(
-        url, socket_timeout=CHECK_SECONDS, socket_connect_timeout=CHECK_SECONDS, retry=Retry(NoBackoff(), 0)
+        url, socket_timeout=ANSWER_SECONDS, socket_connect_timeout=ANSWER_SECONDS, retry=Retry(NoBackoff(), 0)
     )
     return client.ping
