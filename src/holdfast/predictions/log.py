@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-COLUMNS: tuple[str, ...] = tuple(column.name for column in t.predictions.c)
+COLUMNS: tuple[str, ...] = tuple(str(column.name) for column in t.predictions.c)
 """What a row holds, in this order."""
 
 GROUP_ROWS = 5_000

@@ -44,7 +44,7 @@ def insert_rows(
         return
     if connection.dialect.name == "postgresql":
         # One statement and one string: the server takes it apart, outside of this process.
-        names = [column.name for column in table.c]
+        names = [str(column.name) for column in table.c]  # no subclass of str, for orjson
         document = orjson.dumps([dict(zip(names, row, strict=True)) for row in rows]).decode()
         statement = _from_json(table, connection.dialect, skip_known)
         connection.exec_driver_sql(statement, (document,))
@@ -78,14 +78,18 @@ def _with_marks(table: sa.Table, skip_known: bool) -> str:  # noqa: FBT001 - as 
 
 
 def _for_sqlite(table: sa.Table, rows: Sequence[Sequence[Any]]) -> list[tuple[Any, ...]]:
-    """The rows with each time as SQLAlchemy's DateTime writes it; rows of one batch share theirs."""
+    """The rows with each time as SQLAlchemy's DateTime writes it; neighbours mostly share theirs."""
     places = [at for at, column in enumerate(table.c) if isinstance(column.type, Moment)]
-    texts = {row[at]: _text(row[at]) for row in rows for at in places}
+    last: datetime | None = None
+    text: str | None = None
     ready = []
     for row in rows:
         values = list(row)
         for at in places:
-            values[at] = texts[values[at]]
+            moment = values[at]
+            if moment is not last:
+                last, text = moment, _text(moment)
+            values[at] = text
         ready.append(tuple(values))
     return ready
 
