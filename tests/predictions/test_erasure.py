@@ -14,7 +14,7 @@ from holdfast import audit
 from holdfast.errors import UsageError
 from holdfast.predictions import erasure
 from holdfast.predictions.archive import archive, keeping
-from holdfast.predictions.erasure import apply_tombstones, can_be_id, customer_hash, erase
+from holdfast.predictions.erasure import apply_tombstones, can_be_id, customer_hash, erase, last_erasure
 from holdfast.predictions.formats import export
 from holdfast.predictions.house import keep_house
 from holdfast.predictions.listing import Wanted, count, page
@@ -214,7 +214,9 @@ def test_what_was_under_way_at_the_erasure_goes_within_the_hour(database, settin
 
 
 def test_once_more_moves_the_tombstone(database, settings):
+    assert last_erasure(database) is None
     first = erase(database, settings, "C-1", "test")
+    assert last_erasure(database) == first.at
     second = erase(database, settings, "C-1", "test")
     with reading(database) as connection:
         (stone,) = connection.execute(sa.select(tombstones)).all()

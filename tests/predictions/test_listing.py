@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import random
-from datetime import timedelta, timezone
+from datetime import datetime, timedelta, timezone
 from itertools import chain
 
 import pytest
@@ -10,11 +10,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from holdfast.predictions import listing
-from holdfast.predictions.listing import CursorError, Wanted, blocks, count, one, page
+from holdfast.predictions.listing import Wanted, WantedError, blocks, count, one, page
 from holdfast.store import writing
 from holdfast.store.tables import predictions
 
 MANY = 120
+FIRST = datetime.min.replace(tzinfo=timezone(timedelta(hours=14)))
+LAST = datetime.max.replace(tzinfo=timezone(timedelta(hours=-14)))
 
 
 def pages(engine, wanted, limit, between=lambda: None):
@@ -107,7 +109,7 @@ def test_a_prediction_comes_back_as_it_was_logged(database, log_some):
 
 @pytest.mark.parametrize("cursor", ["", "x", "é", "AAAA", "A" * 23, "../../etc/passwd", "A" * 5_000])
 def test_a_cursor_that_no_page_gave_is_refused(database, cursor):
-    with pytest.raises(CursorError, match="cursor"):
+    with pytest.raises(WantedError, match="cursor"):
         page(database, Wanted(), cursor=cursor)
 
 
@@ -134,3 +136,9 @@ def test_a_page_of_a_long_log_sorts_nothing(database, log_some, noon):
     told = " ".join(str(step) for step in plans)
     assert "USING INDEX" in told
     assert "TEMP B-TREE" not in told
+
+
+@pytest.mark.parametrize("wrong", [{"since": FIRST}, {"until": LAST}, {"customer": "a\0"}])
+def test_a_filter_that_no_database_takes_is_refused(wrong):
+    with pytest.raises(WantedError):
+        Wanted(**wrong)

@@ -28,6 +28,7 @@ PROBLEMS: dict[str, tuple[int, str]] = {
     "forbidden": (403, "Not allowed"),
     "origin": (403, "A web page of another origin"),
     "not_found": (404, "There is nothing here"),
+    "prediction": (404, "There is no such prediction"),
     "method": (405, "This address does not take that method"),
     "version": (404, "There is no such version"),
     "unknown": (404, "There is no such key or user"),
@@ -50,6 +51,7 @@ PROBLEMS: dict[str, tuple[int, str]] = {
     "not_ready": (503, "Not ready"),
     "overloaded": (503, "Too much is asked"),
     "log": (503, "Answers cannot be logged"),
+    "archive": (503, "The archive cannot be used"),
     "store": (503, "The database cannot be used"),
 }
 """Status and title of each code. Codes are stable; clients may rely on them."""
@@ -130,6 +132,12 @@ class NoSuchError(ProblemError):
     """There is no key or user of that name."""
 
     code = "unknown"
+
+
+class NoPredictionError(ProblemError):
+    """The log holds no such prediction."""
+
+    code = "prediction"
 
 
 class BodyError(ProblemError):

@@ -16,12 +16,11 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from holdfast import audit
-from holdfast.errors import UsageError
 from holdfast.predictions.archive import FOLDER as ARCHIVE
 from holdfast.predictions.archive import keeping
-from holdfast.predictions.listing import SLACK, first_id
+from holdfast.predictions.exports import FOLDER as EXPORTS
+from holdfast.predictions.listing import SLACK, WantedError, first_id, storable
 from holdfast.predictions.removal import (
-    EXPORTS,
     from_folder,
     from_job,
     held_in_spool,
@@ -95,8 +94,8 @@ def last_erasure(engine: sa.Engine) -> datetime | None:
 
 
 def can_be_id(text: str) -> bool:
-    """Whether this can stand in the log: some Unicode text, without what no database takes."""
-    return bool(text) and "\0" not in text and not any("\ud800" <= letter <= "\udfff" for letter in text)
+    """Whether a customer of this id can be in the log."""
+    return bool(text) and storable(text)
 
 
 def erase(
@@ -104,7 +103,7 @@ def erase(
 ) -> Erased:
     """Remove a customer from the log, stored replies, the archive, exports and jobs in the home folder.
 
-    Each process's cache follows the entry ``customers.erase`` in the audit trail within a second. Predictions
+    Each process empties its cache within a second (`last_erasure`). Predictions
     asked for later are logged as any others: a customer may come back. Once more does no harm.
 
     Args:
@@ -115,12 +114,12 @@ def erase(
         progress: told what is being looked through.
 
     Raises:
-        UsageError: this can be nobody's id.
+        WantedError: this can be nobody's id.
         ArchiveError: a file cannot be read or written; the log itself is erased, do it again.
         StoreError: the database cannot be used; do it again.
     """
     if not can_be_id(customer_id):
-        raise UsageError("This can be no customer's id.", hint="Give it as `GET /predictions` shows it.")
+        raise WantedError("This can be no customer's id.", hint="Give it as `GET /predictions` shows it.")
     progress = progress or NullProgress()
     digest, home = customer_hash(secret_of(settings), customer_id), settings.home
     removed: Counter[str] = Counter(dict.fromkeys(COUNTED, 0))

@@ -29,6 +29,9 @@ SLACK = timedelta(hours=1)
 """An id carries the time it was made, ``at`` says when the answer was; they are never this far apart. So the
 index over ids, which has the order of time, also finds rows by ``at``."""
 
+YEARS = (1971, 9_998)
+"""What a filter may ask for; beyond, a time in another zone could be none in UTC."""
+
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 NAMES = {
@@ -53,24 +56,36 @@ NAMES = {
 SELECTED = [predictions.c[column].label(name) for name, column in NAMES.items()]
 
 
-class CursorError(UsageError):
-    """A page was asked for with a cursor that no page gave."""
+class WantedError(UsageError):
+    """A filter or a cursor is none. Its words hold nothing of the installation."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which predictions. What is not given leaves nothing out."""
+    """Which predictions. What is not given leaves nothing out.
+
+    Raises:
+        WantedError: a text or time can be in no log.
+    """
 
     customer: str | None = None
     since: datetime | None = None
-    """Not before this; with its zone."""
+    """Not before this; UTC unless it has a zone."""
     until: datetime | None = None
-    """Before this; with its zone."""
+    """Before this; UTC unless it has a zone."""
     version: str | None = None
     will_churn: bool | None = None
     min_probability: float | None = None
     key: str | None = None
     """The caller's id."""
+
+    def __post_init__(self) -> None:
+        for name in ("since", "until"):
+            at: datetime | None = getattr(self, name)
+            if at is not None:
+                object.__setattr__(self, name, _utc(at))  # frozen for everybody else
+        if any(text is not None and not storable(text) for text in (self.customer, self.version, self.key)):
+            raise WantedError("A filter holds what no text in the log can.", hint="Leave out NUL.")
 
     def conditions(self) -> list[sa.ColumnElement[bool]]:
         """As SQL."""
@@ -108,7 +123,7 @@ def page(engine: sa.Engine, wanted: Wanted, *, cursor: str | None = None, limit:
     meanwhile.
 
     Raises:
-        CursorError: no page gave this cursor.
+        WantedError: no page gave this cursor.
         StoreError: the database cannot be read.
     """
     before = None if cursor is None else _opened(cursor)
@@ -194,6 +209,17 @@ def made_at(prediction_id: str) -> datetime:
     return EPOCH + timedelta(milliseconds=int(prediction_id[:8] + prediction_id[9:13], 16))
 
 
+def storable(text: str) -> bool:
+    """Whether both databases can hold this: Unicode without NUL."""
+    return "\0" not in text and not any("\ud800" <= letter <= "\udfff" for letter in text)
+
+
+def _utc(at: datetime) -> datetime:
+    if not YEARS[0] <= at.year <= YEARS[1]:
+        raise WantedError("A time is out of all reason.", hint="Write it like 2026-01-31T12:00:00Z.")
+    return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+
+
 def _rows(connection: sa.Connection, wanted: Wanted, before: str | None, limit: int) -> Sequence[sa.Row[Any]]:
     conditions = wanted.conditions()
     if before is not None:
@@ -210,6 +236,6 @@ def _opened(cursor: str) -> str:
     try:
         return str(uuid.UUID(bytes=base64.b64decode(f"{cursor}==", altchars=b"-_", validate=True)))
     except (binascii.Error, ValueError) as error:
-        raise CursorError(
+        raise WantedError(
             "The cursor is none that a page gave.", hint="Take it from a page's `next`, whole and as it is."
         ) from error

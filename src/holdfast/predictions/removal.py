@@ -21,9 +21,6 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-EXPORTS = "exports"
-"""In the home folder: where `holdfast predictions export` writes unless told otherwise."""
-
 SPOOL = "spool"
 """In the home folder: predictions that wait for the database."""
 
