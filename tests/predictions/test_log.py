@@ -412,3 +412,24 @@ def test_a_killed_process_has_written_what_it_acknowledged(database, tmp_path):
         acknowledged += [line.decode().strip() for line in said if line.endswith(b"\n")]
     assert len(acknowledged) >= 200
     assert set(acknowledged) <= set(ids_in(database))
+
+
+def test_what_a_killed_process_spooled_is_taken_over_by_one_that_lives(
+    postgres, postgres_database, make_log, tmp_path
+):
+    log = make_log(postgres_database)
+    url = postgres_database.url.render_as_string(hide_password=False)
+    postgres.stop("immediate")
+    try:
+        child = subprocess.Popen(  # noqa: S603 - our own interpreter and program
+            [sys.executable, str(CHILD), url, str(tmp_path / "spool"), "child", "300"], stdout=subprocess.PIPE
+        )
+        assert child.stdout.readline() == b"spooled\n"
+        child.kill()
+        child.wait()
+        child.stdout.close()
+    finally:
+        postgres.start()
+    until(lambda: not list((tmp_path / "spool").iterdir()))
+    assert ids_in(postgres_database) == sorted(f"child-{at}" for at in range(300))
+    assert log.state.lost == 0
