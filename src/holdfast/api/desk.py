@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from holdfast.api.forms import Form
     from holdfast.api.live import Live, Serving
     from holdfast.api.scoring import Scored
+    from holdfast.api.tracing import RequestTrace
     from holdfast.predictions import PredictionLog
     from holdfast.scoring import AnswerCache
 
@@ -42,6 +43,8 @@ class Question:
     """What its Idempotency-Key stands for, if it has one."""
     digest: str = ""
     """SHA-256 of the body, where there is a ``scope``."""
+    trace: RequestTrace | None = None
+    """Where its times go, if anybody wants them."""
 
 
 @dataclass(slots=True)
@@ -73,14 +76,21 @@ class Desk:
 
     def work(self, questions: Sequence[Question], done: Callable[[Sequence[Told | Exception]], None]) -> None:
         """Answer ``questions``; see `MicroBatcher`."""
+        began = time.perf_counter()
         results: dict[int, Told | Exception] = {}
         spans = _read(questions, results)
         answered = self._score(questions, spans, results) if spans else {}
+        _trace(questions, "score", began)
         if not answered:
             done([results[at] for at in range(len(questions))])
         elif self._wait or any(one.reply for one in answered.values()):
-            rows = [*answered.values()]
-            self._log.put(rows, lambda outcomes: done(_merged(questions, results, [*answered], outcomes)))
+            put = time.perf_counter()
+
+            def logged(outcomes: Sequence[Reply | Exception | None]) -> None:
+                _trace(questions, "commit", put)
+                done(_merged(questions, results, [*answered], outcomes))
+
+            self._log.put([*answered.values()], logged)
         else:
             self._log.put([*answered.values()], None)
             done([results[at] for at in range(len(questions))])
@@ -127,6 +137,13 @@ class _Span:
 
     question: int
     records: Sequence[object]
+
+
+def _trace(questions: Sequence[Question], name: str, began: float) -> None:
+    """Tell the traces of ``questions`` what has just been done for all of them."""
+    for question in questions:
+        if question.trace is not None:
+            question.trace.part(name, began, time.perf_counter(), together=len(questions))
 
 
 def _read(questions: Sequence[Question], results: dict[int, Told | Exception]) -> list[_Span]:

@@ -57,7 +57,7 @@ class _Histogram(Histogram):
             self._buckets[place].inc(count)
 
 
-predictions = Counter("churn_predictions_total", "Answered predictions.", ["risk_level"], registry=REGISTRY)
+predictions = Counter("churn_predictions_total", "Predictions made.", ["risk_level"], registry=REGISTRY)
 prediction_seconds = Histogram(
     "churn_prediction_latency_seconds",
     "From a request about customers to its answer, the log's commit included.",
@@ -66,7 +66,7 @@ prediction_seconds = Histogram(
 )
 probabilities = _Histogram(
     "churn_prediction_probability",
-    "Probabilities that were answered.",
+    "Probabilities of the predictions made.",
     buckets=[twentieth / 20 for twentieth in range(1, 21)],
     registry=REGISTRY,
 )

@@ -95,7 +95,14 @@ async def answered(scope: Scope, receive: Receive, form: Form) -> Response:
     app_state.live.serving()  # without a model there is nothing to read a body for
     body = await _body(receive, app_state.settings.request_seconds)
     state: dict[str, Any] = scope["state"]
-    question = Question(form, body, state["caller"].id, state["correlation_id"], scope["holdfast.started"])
+    question = Question(
+        form,
+        body,
+        state["caller"].id,
+        state["correlation_id"],
+        scope["holdfast.started"],
+        trace=state.get("trace"),
+    )
     key = headers.get(b"idempotency-key")
     told: Told | None = None
     if key is not None:
