@@ -5,6 +5,7 @@ A setting belongs to the installation; what belongs to the business stands in th
 
 from __future__ import annotations
 
+import hmac
 import os
 import re
 import secrets
@@ -221,6 +222,11 @@ def unknown_settings() -> Iterator[str]:
     for given in sorted({name.upper() for name in (*os.environ, *in_file, *in_folder)}):
         if given.startswith(PREFIX) and given not in known and not _OF_KUBERNETES.fullmatch(given):
             yield f"{given} is no setting. {nearest(given, sorted(known), most=1)}"
+
+
+def secret_mark(secret: bytes) -> str:
+    """Tells two secrets apart without telling anything of them."""
+    return hmac.digest(secret, b"mark", "sha256").hex()[:16]
 
 
 def secret_of(settings: Settings) -> bytes:

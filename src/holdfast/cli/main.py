@@ -13,16 +13,22 @@ from holdfast import __version__
 from holdfast.cli.audit import audit
 from holdfast.cli.check import check
 from holdfast.cli.config import config
+from holdfast.cli.db import db
+from holdfast.cli.erase import erase
 from holdfast.cli.errors import TERMINATED, guarded
 from holdfast.cli.evaluate import evaluate
 from holdfast.cli.explain import explain
 from holdfast.cli.init import init
+from holdfast.cli.jobs import jobs
+from holdfast.cli.keys import keys
 from holdfast.cli.models import models
+from holdfast.cli.predictions import predictions
 from holdfast.cli.score import score
 from holdfast.cli.serve import serve
 from holdfast.cli.session import Debug, Home, Json, Quiet, session_of
 from holdfast.cli.simulate import simulate
 from holdfast.cli.train import train
+from holdfast.cli.users import users
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,9 +62,14 @@ def everything(
         ctx.get_help()  # Typer prints it
 
 
-for _command in (simulate, init, check, train, evaluate, score, explain, serve):
+for _command in (simulate, init, check, train, evaluate, score, explain, serve, erase):
     _command.add_to(app)
 app.add_typer(models, name="models", rich_help_panel="Run")
+app.add_typer(jobs, name="jobs", rich_help_panel="Run")
+app.add_typer(predictions, name="predictions", rich_help_panel="Run")
+app.add_typer(keys, name="keys", rich_help_panel="Operate")
+app.add_typer(users, name="users", rich_help_panel="Operate")
+app.add_typer(db, name="db", rich_help_panel="Operate")
 app.add_typer(audit, name="audit", rich_help_panel="Operate")
 app.add_typer(config, name="config", rich_help_panel="Operate")
 

@@ -115,12 +115,21 @@ class Session:
         Raises:
             UsageError: it must be there and is not.
         """
-        from holdfast.store import store_exists  # noqa: PLC0415 - help must not wait for it
-
-        if existing and not store_exists(self.home):
-            raise UsageError("There is no database in this home yet.", where=str(self.home), hint=CHOOSE)
+        if existing:
+            self.insist_on_database()
         with self.registry() as registry:
             yield registry.engine
+
+    def insist_on_database(self) -> None:
+        """Refuse to make a database where there is none.
+
+        Raises:
+            UsageError: there is none.
+        """
+        from holdfast.store import store_exists  # noqa: PLC0415 - help must not wait for it
+
+        if not store_exists(self.home):
+            raise UsageError("There is no database in this home yet.", where=str(self.home), hint=CHOOSE)
 
     def answer(self, document: dict[str, Any], *shown: RenderableType) -> None:
         """Give the command's result: ``document`` with ``--json``, else ``shown``, one below the other."""

@@ -13,6 +13,8 @@ import sqlalchemy as sa
 from holdfast.store.engine import StoreError, place_of, reading, writing
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from alembic.config import Config
 
 REVISIONS = ("v0001", "v0002")
@@ -45,8 +47,12 @@ def expect_current(opened: sa.Engine) -> None:
     )
 
 
-def upgrade(opened: sa.Engine) -> list[str]:
+def upgrade(opened: sa.Engine, then: Callable[[sa.Connection, list[str]], object] | None = None) -> list[str]:
     """Run the migrations that the database lacks, in one transaction; however many try, one does.
+
+    Args:
+        opened: the database.
+        then: called in that transaction with what was run, if anything was; to write down that it happened.
 
     Returns:
         The migrations that were run, oldest first.
@@ -63,7 +69,9 @@ def upgrade(opened: sa.Engine) -> list[str]:
         _refuse_newer(present, opened)
         missing = [one for one in REVISIONS if present is None or one > present]
         if missing:  # another process may have been faster
-            _migrate(connection)
+            migrate(connection, HEAD)
+            if then is not None:
+                then(connection, missing)
         return missing
 
 
@@ -93,10 +101,11 @@ def _refuse_newer(present: str | None, opened: sa.Engine) -> None:
         )
 
 
-def _migrate(connection: sa.Connection) -> None:
+def migrate(connection: sa.Connection, to: str) -> None:
+    """Run the migrations up to the revision ``to``, in the connection's transaction."""
     from alembic import command  # noqa: PLC0415 - slow to import, rarely needed
 
-    command.upgrade(alembic_config(connection), HEAD)
+    command.upgrade(alembic_config(connection), to)
 
 
 def alembic_config(connection: sa.Connection | None = None) -> Config:
