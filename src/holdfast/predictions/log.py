@@ -297,7 +297,7 @@ class PredictionLog:
             if one.reply is not None:
                 first.setdefault(one.reply.scope, one.reply)
         outcomes: list[Outcome] = [None] * len(answered)
-        with self._writer.writing() as connection:
+        with self._writer.writing(one_statement=not first) as connection:
             if first:
                 first |= claim(connection, list(first.values()), self._keep)
                 for at, one in enumerate(answered):

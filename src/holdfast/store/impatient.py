@@ -33,8 +33,12 @@ class SteadyWriter:
         self._connection: sa.Connection | None = None
 
     @contextmanager
-    def writing(self) -> Iterator[sa.Connection]:
+    def writing(self, *, one_statement: bool = False) -> Iterator[sa.Connection]:
         """A transaction that writes, as `holdfast.store.writing`.
+
+        Args:
+            one_statement: whether it will be no more than that. PostgreSQL makes one statement a transaction
+                by itself, so that only one message goes there and back instead of three.
 
         Raises:
             RefusedError: a value cannot be stored; nothing was.
@@ -43,7 +47,7 @@ class SteadyWriter:
         try:
             if self._connection is None:
                 self._connection = self._engine.connect().execution_options(**{_WRITES: True})
-            with self._connection.begin():
+            with _unframed(self._connection, one_statement), self._connection.begin():
                 yield self._connection
         except (DataError, IntegrityError) as error:
             refused = _translated(error, self._engine)
@@ -62,6 +66,21 @@ class SteadyWriter:
                 connection.invalidate()  # nobody else should be given what may be broken
             with suppress(SQLAlchemyError):
                 connection.close()
+
+
+@contextmanager
+def _unframed(connection: sa.Connection, wanted: bool) -> Iterator[None]:  # noqa: FBT001 - the one fact it turns on
+    """The driver sends no BEGIN and COMMIT of its own."""
+    if not wanted or connection.dialect.name != "postgresql":
+        yield
+        return
+    driver: Any = connection.connection.driver_connection
+    driver.autocommit = True
+    try:
+        yield
+    finally:
+        if not driver.closed:
+            driver.autocommit = False
 
 
 def impatient(opened: sa.Engine, seconds: float) -> sa.Engine:
