@@ -55,6 +55,8 @@ def upgrade() -> None:
         sa.Column("kind", sa.String(10), nullable=False, comment="csv or parquet"),
         sa.Column("bytes", sa.BigInteger, nullable=False),
         sa.Column("version", sa.String(20), nullable=False),
+        sa.Column("reasons", sa.Integer, nullable=False, comment="how many to give with each answer"),
+        sa.Column("format", sa.String(10), nullable=False, comment="of the answers: csv or parquet"),
         sa.Column("state", sa.String(20), nullable=False),
         sa.Column("done", sa.Float(53), nullable=False, comment="share, 0 to 1"),
         sa.Column("started", sa.DateTime(timezone=True)),
