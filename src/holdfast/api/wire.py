@@ -41,7 +41,7 @@ def utc_now() -> str:
 
 
 def new_ids(count: int) -> list[str]:
-    """``count`` UUIDs of version 7 (RFC 9562, section 5.7): 48 bits of Unix milliseconds, then chance.
+    """``count`` rising UUIDs of version 7 (RFC 9562, section 5.7): 48 bits of Unix milliseconds, then chance.
 
     Python has them from 3.14 on, one at a time.
     """
@@ -52,4 +52,5 @@ def new_ids(count: int) -> list[str]:
         c = chance[at : at + 20]
         variant = "89ab"[int(c[4], 16) & 3]
         made.append(f"{stamp[:8]}-{stamp[8:]}-7{c[1:4]}-{variant}{c[5:8]}-{c[8:]}")
+    made.sort()
     return made
