@@ -21,7 +21,9 @@ def test_a_password_is_stored_as_argon2_and_nowhere_else(database):
     user = add(database)
     assert user.name == "ana"
     with reading(database) as connection:
-        everything = str(connection.execute(sa.select(users)).all() + connection.execute(sa.select(audit)).all())
+        everything = str(
+            connection.execute(sa.select(users)).all() + connection.execute(sa.select(audit)).all()
+        )
     assert "$argon2id$" in everything
     assert PASSWORD not in everything
     assert is_password(PASSWORD, user.password)
@@ -60,7 +62,10 @@ def test_each_change_is_recorded_and_none_is_no_change(database):
     delete_user(database, actor="bob", name="ana")
     with reading(database) as connection:
         done = connection.execute(sa.select(audit.c.action).order_by(audit.c.number)).scalars().all()
-    assert done == ["users.create", *(f"users.{word}" for word in "role disable enable password delete".split())]
+    assert done == [
+        "users.create",
+        *(f"users.{word}" for word in ["role", "disable", "enable", "password", "delete"]),
+    ]
     assert list_users(database) == []
     with pytest.raises(UnknownNameError):
         delete_user(database, actor="bob", name="ana")

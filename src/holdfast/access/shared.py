@@ -6,6 +6,7 @@ import asyncio
 import math
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
+from weakref import WeakValueDictionary
 
 from holdfast.access.windows import MOST_CALLERS, Verdict
 from holdfast.errors import UsageError
@@ -27,6 +28,7 @@ class _Lease(NamedTuple):
     """What was taken and not yet used, until when, and what Redis said was left and when it is reset."""
 
     left: int
+    refused: bool
     until: float
     remaining: int
     reset: float
@@ -45,23 +47,35 @@ class SharedWindows:
     def __init__(self, url: str) -> None:
         self._counter = _counter(url)
         self._leases: dict[str, _Lease] = {}
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._closed_until = 0.0
 
     async def take(self, name: str, limit: int) -> Verdict | None:
         """Count one more, if it may pass; none when Redis does not answer in time."""
-        now = time.monotonic()
+        verdict = self._leased(name, limit)
+        if verdict is not None:
+            return verdict
+        lock = self._locks.setdefault(name, asyncio.Lock())
+        async with lock:  # one question for all of a caller's requests that come together
+            verdict = self._leased(name, limit)
+            if verdict is not None or time.monotonic() < self._closed_until:
+                return verdict
+            return await self._asked(name, limit)
+
+    def _leased(self, name: str, limit: int) -> Verdict | None:
+        """One of those that were taken already, or the refusal that still holds."""
         lease = self._leases.get(name)
-        if lease is not None and now < lease.until:
-            if lease.left == 0:
-                return Verdict(False, limit, 0, _seconds(lease.reset))  # noqa: FBT003 - a named field
-            if lease.left > 1:
-                self._leases[name] = lease._replace(left=lease.left - 1)
-            else:
-                del self._leases[name]
-            left = lease.remaining + lease.left - 1
-            return Verdict(True, limit, left, _seconds(lease.reset))  # noqa: FBT003 - as above
-        if now < self._closed_until:
+        if lease is None or time.monotonic() >= lease.until:
             return None
+        if lease.refused:
+            return Verdict(False, limit, 0, _seconds(lease.reset))  # noqa: FBT003 - a named field
+        if lease.left == 0:
+            return None
+        self._leases[name] = lease._replace(left=lease.left - 1)
+        left = lease.remaining + lease.left - 1
+        return Verdict(True, limit, left, _seconds(lease.reset))  # noqa: FBT003 - as above
+
+    async def _asked(self, name: str, limit: int) -> Verdict | None:
         from redis.exceptions import RedisError  # noqa: PLC0415 - only who configures Redis has it installed
 
         try:
@@ -80,16 +94,12 @@ class SharedWindows:
         if taken == 0 and several > 1:
             taken = int(await self._counter.hit(item, name))
         reset, remaining = await self._counter.get_window_stats(item, name)
-        now = time.monotonic()
-        before = self._leases.pop(name, None)
-        # Others of this caller's requests may have asked meanwhile: what they took is not lost.
-        kept = before.left if before is not None and now < before.until else 0
-        if taken == 0 or taken - 1 + kept > 0:
-            left = max(0, taken - 1) + kept
-            self._leases[name] = _Lease(left, now + HELD, remaining, reset)
+        self._leases.pop(name, None)  # the newest stand last
+        left = max(0, taken - 1)
+        self._leases[name] = _Lease(left, taken == 0, time.monotonic() + HELD, remaining, reset)
         if len(self._leases) > MOST_CALLERS:
             del self._leases[next(iter(self._leases))]
-        return Verdict(taken > 0, limit, remaining + max(0, taken - 1), _seconds(reset))
+        return Verdict(taken > 0, limit, remaining + left, _seconds(reset))
 
     async def close(self) -> None:
         """Hang up."""

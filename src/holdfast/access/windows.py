@@ -55,5 +55,7 @@ class Windows:
 def _wait(before: int, count: int, limit: int, into: float) -> int:
     """Seconds until one more may pass, at most two windows."""
     if count < limit:  # enough of the window before must run out
-        return max(1, math.ceil(WINDOW * (1 - (limit - count) / before) - into))
-    return math.ceil(WINDOW - into + WINDOW * (1 - limit / count))
+        seconds = WINDOW * (1 - (limit - count) / before) - into
+    else:  # then of this one, too
+        seconds = WINDOW - into + WINDOW * (1 - limit / count)
+    return math.floor(seconds) + 1
