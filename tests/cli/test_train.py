@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import getpass
 import signal
 import subprocess
 import sys
@@ -32,6 +33,19 @@ def test_it_trains_registers_and_says_what_it_found(holdfast, trained, tmp_path)
     assert f"Report: {folder.relative_to(tmp_path) / 'report.html'}" in done.out
     assert (folder / "report.html").is_file()
     assert (folder / "model_card.md").is_file()
+    (made,) = holdfast("audit", "--json").json()["entries"]
+    assert (made["actor"], made["action"], made["subject"]) == (
+        f"cli:{getpass.getuser()}",
+        "models.register",
+        "v1",
+    )
+
+
+def test_a_database_that_cannot_be_used_is_told_before_the_work(holdfast, trained, monkeypatch):
+    monkeypatch.setattr("holdfast.training.train", lambda *_, **__: pytest.fail("it trained"))
+    monkeypatch.setenv("HOLDFAST_DATABASE_URL", "postgresql://ana@127.0.0.1:1/holdfast")
+    refused = holdfast("train", trained.contract_file, *QUICK, "--json")
+    assert (refused.code, refused.json()["error"]["code"]) == (1, "store")
 
 
 def test_a_table_of_nothing_but_yes_and_no_is_learned_from_and_scored(holdfast, tmp_path):

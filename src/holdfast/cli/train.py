@@ -59,13 +59,21 @@ def train(
     table = training_data(terms, contract, data)
     names = None if models is None else [name.strip() for name in models.split(",") if name.strip()]
     _writable(session.home)
+    _usable_database(session)
     with session.progress() as progress:
         progress.start(f"Reading {table.name}", None)
         raw = read_table(table)
         from holdfast.training import train as learn  # noqa: PLC0415 - help must not wait for it
 
         done = learn(
-            raw, terms, budget=seconds, models=names, seed=seed, home=session.home, progress=progress
+            raw,
+            terms,
+            budget=seconds,
+            models=names,
+            seed=seed,
+            home=session.home,
+            actor=session.actor,
+            progress=progress,
         )
     session.answer(_document(done, raw.malformed.height), *_words(done, table))
 
@@ -75,6 +83,14 @@ def _writable(home: Path) -> None:
     place = next(path for path in (home.absolute(), *home.absolute().parents) if path.exists())
     if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
         raise UsageError("Cannot write to the home folder.", where=str(home), hint="Choose another --home.")
+
+
+def _usable_database(session: Session) -> None:
+    """As above: a database that cannot be reached, or has another schema."""
+    from holdfast.store import open_store, store_exists  # noqa: PLC0415 - help must not wait for it
+
+    if store_exists(session.home):
+        open_store(session.home).dispose()
 
 
 def _document(done: Trained, malformed: int) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version as installed
@@ -93,6 +94,7 @@ def train(
     models: Sequence[str] | None = None,
     seed: int = 42,
     home: Path | None = None,
+    actor: str = "python",
     progress: Progress | None = None,
 ) -> Trained:
     """Train, choose, calibrate, measure and explain a churn model.
@@ -108,6 +110,7 @@ def train(
         models: names among `holdfast.training.recipes.NAMES`; all by default.
         seed: the same seed, data and plan give the same model.
         home: where to register the version; without it the model is only returned.
+        actor: in whose name, for the audit trail.
         progress: is told of each step.
 
     Raises:
@@ -185,7 +188,8 @@ def train(
         "rows": findings.rows,
         "threshold": threshold,
     }
-    return _packed(deployed, findings, metrics, baseline(found.frame, chosen.probability), home)
+    registry = None if home is None else Registry(home, actor=actor)
+    return _packed(deployed, findings, metrics, baseline(found.frame, chosen.probability), registry)
 
 
 def _threshold(contract: Contract, chosen: Candidate) -> tuple[float, str]:
@@ -225,15 +229,18 @@ def data_digest(found: Conformed) -> str:
 
 
 def _packed(
-    scorer: Scorer, findings: Findings, metrics: dict[str, Any], spread: dict[str, Any], home: Path | None
+    scorer: Scorer,
+    findings: Findings,
+    metrics: dict[str, Any],
+    spread: dict[str, Any],
+    registry: Registry | None,
 ) -> Trained:
     """Write the artefact, register it, and load it back as everyone will."""
-    if home is None:
+    if registry is None:
         with TemporaryDirectory() as folder:
             write_artefact(Path(folder), scorer, findings, metrics, spread)
             return Trained(Model.load(folder), None, findings)
-    registry = Registry(home)
-    with registry.staging() as folder:
+    with closing(registry), registry.staging() as folder:
         write_artefact(folder, scorer, findings, metrics, spread)
         facts = findings.facts
         version = registry.register(
