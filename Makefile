@@ -10,7 +10,7 @@ PIP := $(PYTHON) -m pip --disable-pip-version-check install -q -q
 export DATA LABEL POSITIVE BUDGET PORT SERVE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench bench-quality docs lock clean
+.PHONY: help setup demo test check bench bench-serve bench-quality docs lock clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name words; do \
@@ -34,11 +34,15 @@ check: $(READY) ## lint, format, types, and who may import whom
 bench: $(READY) ## speed and memory, as ratios measured in one run (about 8 minutes; QUICK=1: rougher, about 3)
 	$(PYTHON) benchmarks/speed.py $(if $(QUICK),--quick)
 
+bench-serve: $(READY) ## the service under load, beside an endpoint that does nothing (needs wrk; about 12 minutes)
+	$(PYTHON) benchmarks/serve.py
+
 bench-quality: $(READY) ## quality on a public churn table: ten trainings, about 25 minutes
 	$(PYTHON) benchmarks/quality.py
 
 docs: $(READY) ## write anew the parts of docs/ that come from the code
 	$(PYTHON) scripts/feature_table.py
+	$(PYTHON) scripts/settings_table.py
 
 lock: ## pin all dependencies anew, with hashes and without index addresses (needs uv)
 	@command -v uv >/dev/null || { echo 'Only this needs uv; install it with: pip install uv'; exit 1; }

@@ -9,6 +9,7 @@ import pytest
 from holdfast import __version__
 from holdfast.cli.main import app
 from holdfast.features.record import RECORD_FEATURES
+from holdfast.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "scripts"))
@@ -22,6 +23,14 @@ def test_the_table_of_features_is_what_the_code_says():
     assert page == feature_table.written(page), "run `make docs`"
     assert len(RECORD_FEATURES) == 25
     assert all(f"| `{name}` |" in page for name in RECORD_FEATURES)
+
+
+def test_the_table_of_settings_is_what_the_class_says():
+    import settings_table  # noqa: PLC0415 - as above
+
+    page = settings_table.PAGE.read_text(encoding="utf-8")
+    assert page == settings_table.written(page), "run `make docs`"
+    assert all(f"| `HOLDFAST_{name.upper()}` |" in page for name in Settings.model_fields)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
