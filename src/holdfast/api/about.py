@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import Response
 
 import holdfast
 from holdfast.api import metrics, wire
@@ -106,7 +106,7 @@ async def readyz(request: Request) -> Response:
     raise error
 
 
-@router.get("/metrics", response_class=PlainTextResponse, tags=["service"])
+@router.get("/metrics", include_in_schema=False)
 async def figures(request: Request) -> Response:
     """Give all figures to Prometheus."""
     sample(request.app.state)

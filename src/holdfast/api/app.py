@@ -14,7 +14,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from holdfast.access import Gate, Limiter
-from holdfast.api import about, audit, auth, models, predict, predictions
+from holdfast.api import about, audit, auth, jobs, models, oip, predict, predictions
 from holdfast.api.desk import Desk
 from holdfast.api.docs import add_docs
 from holdfast.api.guard import Guard
@@ -89,10 +89,12 @@ def create_app(live: Live, settings: Settings, engine: sa.Engine) -> Service:
     app.state.recall = batcher(desk.recall)
     app.include_router(predict.router)
     app.include_router(about.router)
+    app.include_router(oip.router)
     app.include_router(auth.router)
     app.include_router(models.router)
     app.include_router(audit.router)
     app.include_router(predictions.router)
+    app.include_router(jobs.router)
     add_docs(app)
     app.add_exception_handler(HoldfastError, _problem)
     app.add_exception_handler(HTTPException, _http_problem)

@@ -13,6 +13,7 @@ from starlette.responses import HTMLResponse
 from starlette.staticfiles import StaticFiles
 
 import holdfast
+from holdfast.api import tensors
 from holdfast.api.answers import Problem
 from holdfast.api.forms import CUSTOMERS, MAX_BATCH
 from holdfast.api.policy import ASSETS, PUBLIC
@@ -95,6 +96,10 @@ def document(app: FastAPI, serving: Serving | None) -> dict[str, Any]:
             schema = {"$ref": _REF.format(model="Customers")} if several else customer
             content = {"application/json": {"schema": schema, "example": body}}
             operations["post"]["requestBody"] = {"required": True, "content": content}
+        if path.endswith("/infer"):
+            shown = {} if serving is None else tensors.example(serving)
+            content = {"application/json": {"schema": tensors.SCHEMA, "example": shown}}
+            operations["post"]["requestBody"] = {"required": True, "content": content}
         for method, operation in operations.items():
             if (path, method.upper()) in PUBLIC:
                 operation["security"] = []
@@ -119,5 +124,6 @@ _TAGS = [
     {"name": "models", "description": "Every version, and which one is in charge."},
     {"name": "audit", "description": "Who changed what."},
     {"name": "access", "description": "Who may ask: logins, API keys, users."},
+    {"name": "open inference protocol", "description": "The same predictions for clients of KServe."},
     {"name": "service", "description": "The service itself."},
 ]

@@ -40,7 +40,16 @@ FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 REGISTRY = CollectorRegistry()
 
 _SECONDS = (0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
-_ASKING = frozenset({"/predict", "/predict/batch", "/batch_predict", "/explain"})
+_ASKING = frozenset(
+    {
+        "/predict",
+        "/predict/batch",
+        "/batch_predict",
+        "/explain",
+        "/v2/models/{name}/infer",
+        "/v2/models/{name}/versions/{version}/infer",
+    }
+)
 _METHODS = frozenset({"GET", "HEAD", "POST", "PATCH", "DELETE", "OPTIONS"})
 OTHER = "other"
 """A route or method that the service does not have: what callers make up gets no series of its own."""

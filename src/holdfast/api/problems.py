@@ -24,10 +24,13 @@ PROBLEMS: dict[str, tuple[int, str]] = {
     "json": (400, "The body is not JSON"),
     "host": (400, "Not a name of this server"),
     "request": (400, "The request cannot be read"),
+    "form": (400, "The body is no form"),
+    "tensors": (400, "The tensors cannot be scored"),
     "unauthorized": (401, "Nobody that may ask"),
     "forbidden": (403, "Not allowed"),
     "origin": (403, "A web page of another origin"),
     "not_found": (404, "There is nothing here"),
+    "job": (404, "There is no such job"),
     "prediction": (404, "There is no such prediction"),
     "method": (405, "This address does not take that method"),
     "version": (404, "There is no such version"),
@@ -37,6 +40,7 @@ PROBLEMS: dict[str, tuple[int, str]] = {
     "no_earlier": (409, "There is no earlier champion"),
     "registry": (409, "The version's files are not what was registered"),
     "artefact": (409, "The version's files are damaged"),
+    "job_state": (409, "The job is not where it would have to be"),
     "taken": (409, "The name is taken"),
     "too_large": (413, "The body is too large"),
     "media_type": (415, "The body must be JSON"),
@@ -46,6 +50,7 @@ PROBLEMS: dict[str, tuple[int, str]] = {
     "query": (422, "A query parameter is wrong"),
     "idempotency_key": (422, "The Idempotency-Key is wrong"),
     "rate": (429, "Too many requests"),
+    "quota": (429, "Too many jobs"),
     "internal": (500, "The server failed"),
     "no_model": (503, "No model is in charge"),
     "not_ready": (503, "Not ready"),
@@ -53,10 +58,11 @@ PROBLEMS: dict[str, tuple[int, str]] = {
     "log": (503, "Answers cannot be logged"),
     "archive": (503, "The archive cannot be used"),
     "store": (503, "The database cannot be used"),
+    "room": (507, "The disk is too full"),
 }
 """Status and title of each code. Codes are stable; clients may rely on them."""
 
-SAID = frozenset({"version", "no_earlier", "overloaded", "log"})
+SAID = frozenset({"version", "no_earlier", "overloaded", "log", "job", "job_state", "quota", "room"})
 """Codes of errors from other rooms whose words are made for callers."""
 
 _OF_STATUS = {400: "request", 404: "not_found", 405: "method", 413: "too_large"}
@@ -81,6 +87,12 @@ class NotJsonError(ProblemError):
     """The body cannot be parsed."""
 
     code = "json"
+
+
+class FormError(ProblemError):
+    """A form cannot be parsed."""
+
+    code = "form"
 
 
 class HostError(ProblemError):
@@ -192,6 +204,12 @@ class BatchError(ProblemError):
     """A batch has the wrong form, the wrong size or no good record."""
 
     code = "batch"
+
+
+class TensorError(ProblemError):
+    """A request in the words of the Open Inference Protocol is wrong."""
+
+    code = "tensors"
 
 
 class QueryError(ProblemError):
