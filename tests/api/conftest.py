@@ -212,11 +212,11 @@ def serve_model(tmp_path_factory):
     """Opens a client of a service that has one model and no registry."""
     opened = []
 
-    def one(model):
+    def one(model, **settings):
         live = Live(NoRegistry())
         live.current = Serving(model, Intake(model.contract))
         home = tmp_path_factory.mktemp("home")
-        app = create_app(live, Settings(home=home), open_store(home))
+        app = create_app(live, Settings(home=home, **settings), open_store(home))
         client = TestClient(app, base_url="http://127.0.0.1", client=("127.0.0.1", 50_000))
         client.__enter__()
         opened.append(client)
