@@ -15,6 +15,9 @@ from holdfast.store import writing
 from holdfast.store.tables import predictions
 
 
+NAMED = "A/3 ü".encode()
+
+
 @pytest.fixture
 def asked(client, good):
     """Five customers were predicted, each in a request of its own; their answers."""
@@ -109,6 +112,7 @@ def test_a_customer_with_any_letters_is_erased(client, asked, shop, good):
     assert done.json()["removed"]["predictions"] == 1
     assert done.json()["left"] == []
     assert "A/3" not in done.text
+    assert [path for path in shop.home.rglob("*") if path.is_file() and NAMED in path.read_bytes()] == []
     left = {each["customer_id"] for each in client.get("/predictions").json()["predictions"]}
     assert left == {each["customer_id"] for each in asked} - {"A/3 ü"}
     proof = audit.entries(shop.registry.engine, action="customers.erased")[0]

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 import orjson
+import polars as pl
 import pyarrow as pa
 from pyarrow import parquet
 
-from holdfast.predictions.listing import NAMES, Wanted, blocks, count, moment
+from holdfast.predictions.listing import NAMES, Wanted, blocks, count
 from holdfast.progress import NullProgress
 
 if TYPE_CHECKING:
@@ -43,6 +41,8 @@ SCHEMA = pa.schema([(name, _TYPES.get(name, pa.string())) for name in NAMES])
 
 COMPRESSION = "zstd"
 
+TIME_FORMAT = "%Y-%m-%dT%H:%M:%S%.6fZ"
+
 
 def export(
     engine: sa.Engine, wanted: Wanted, layout: Format, progress: Progress | None = None
@@ -73,26 +73,10 @@ def _counted(found: Iterator[Sequence[sa.Row[Any]]], progress: Progress) -> Iter
 
 
 def _as_csv(found: Iterator[Sequence[sa.Row[Any]]]) -> Iterator[bytes]:
-    text = io.StringIO(newline="")
-    writer = csv.writer(text)
-    writer.writerow(NAMES)
+    yield (",".join(NAMES) + "\n").encode()
     for rows in found:
-        writer.writerows([_cell(value) for value in row] for row in rows)
-        yield _taken(text)
-    yield _taken(text)
-
-
-def _cell(value: Any) -> Any:
-    if isinstance(value, datetime):
-        return moment(value)
-    return str(value).lower() if isinstance(value, bool) else value
-
-
-def _taken(text: io.StringIO) -> bytes:
-    said = text.getvalue()
-    text.seek(0)
-    text.truncate()
-    return said.encode()
+        frame = pl.DataFrame(table(rows))
+        yield frame.write_csv(include_header=False, datetime_format=TIME_FORMAT).encode()
 
 
 def _as_ndjson(found: Iterator[Sequence[sa.Row[Any]]]) -> Iterator[bytes]:
