@@ -14,7 +14,6 @@ from holdfast import audit
 from holdfast.store import writing
 from holdfast.store.tables import predictions
 
-
 NAMED = "A/3 ü".encode()
 
 
