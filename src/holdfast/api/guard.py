@@ -120,7 +120,7 @@ class Guard:
         # Beyond loopback nothing is given to a request without credentials, and an address cannot be rebound.
         self._any_address = settings.host.strip("[]").lower() not in {"localhost", *LOOPBACK}
         self._good_hosts: set[bytes] = set()
-        self._origins = {origin.strip().rstrip("/").lower().encode() for origin in settings.cors_origins}
+        self._origins = {origin.lower().encode() for origin in settings.cors_origins}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or refuse it."""
