@@ -5,7 +5,7 @@ import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from holdfast.predictions.spool import BATCH_BYTES, Spool
@@ -111,6 +111,7 @@ def test_a_file_that_somebody_removed_counts_as_damaged(tmp_path):
     assert spool.rows == 0
 
 
+@settings(deadline=None)  # a disk may be slow
 @given(st.data())
 def test_a_cut_loses_no_whole_line_and_invents_none(data):
     """Whatever a crash leaves of the file: its whole lines are read, the torn one is counted."""

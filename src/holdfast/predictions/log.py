@@ -36,6 +36,9 @@ COLUMNS: tuple[str, ...] = tuple(str(column.name) for column in t.predictions.c)
 GROUP_ROWS = 5_000
 """A transaction takes what waits, up to so many rows."""
 
+GATHER_SECONDS = 0.02
+"""How long rows for which nobody waits may wait for more: few large transactions cost less than many."""
+
 PATIENCE_SECONDS = 3.0
 """How long the database may take for one step before it counts as down."""
 
@@ -152,6 +155,7 @@ class PredictionLog:
         self._spool = Spool(spool)
         self._adopt_at = 0.0
         self._news = threading.Condition()
+        self._hurry = threading.Event()
         self._queue: deque[_Waiting] = deque()
         self._oldest: float | None = None
         self._depth = 0
@@ -168,6 +172,7 @@ class PredictionLog:
         """Write what waits and end. What cannot be written within `CLOSE_SECONDS` counts as failed."""
         with self._news:
             self._closing.set()
+            self._hurry.set()
             self._news.notify()
         if self._thread.ident is not None:
             self._thread.join(CLOSE_SECONDS)
@@ -199,6 +204,8 @@ class PredictionLog:
             if not full and not closing:
                 self._depth += waiting.rows
                 self._queue.append(waiting)
+                if done is not None or self._depth > self._limit // 2:
+                    self._hurry.set()
                 self._news.notify()
                 return
         self._fail(waiting, "The server is stopping." if closing else "Too many answers wait to be logged.")
@@ -249,6 +256,10 @@ class PredictionLog:
             if not self._queue and not self._closing.is_set():
                 urgent = self._spool.rows > 0 and self._reason is None
                 self._news.wait(0.0 if urgent else IDLE_SECONDS)
+            some = bool(self._queue)
+        if some:
+            self._hurry.wait(GATHER_SECONDS)
+        with self._news:
             group: list[_Waiting] = []
             rows = 0
             while self._queue and (not group or rows + self._queue[0].rows <= GROUP_ROWS):
@@ -256,6 +267,8 @@ class PredictionLog:
                 rows += group[-1].rows
             if group:
                 self._oldest = group[0].since
+            if not self._queue and not self._closing.is_set():
+                self._hurry.clear()
             return group
 
     def _write(self, group: Sequence[_Waiting]) -> None:
