@@ -261,6 +261,12 @@ def test_a_fault_of_ours_tells_nothing_but_is_logged_without_data(client, shop, 
     assert client.get("/health").json()["status"] == "degraded"
 
 
+@pytest.mark.parametrize("field", ["Plan", "City", "Joined", "Customer No."])
+def test_a_text_longer_than_any_level_or_id_is_refused(client, good, field):
+    found = problem_of(client.post("/predict", json=good | {field: "x" * 1_001}), 422, "record")
+    assert found["errors"][0]["reason"] == "longer than 1,000 characters"
+
+
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),

@@ -23,6 +23,7 @@ ODD = st.one_of(
     st.floats(allow_nan=False),
     st.sampled_from(["Yes", "No", "yes", "true", "1", "0", "", " ", "NA", "3.0", "-", "2024-02-30"]),
     st.text(max_size=5),
+    st.integers(999, 1_002).map("x".__mul__),
     st.lists(st.integers(), max_size=2),
 )
 PLAIN = {

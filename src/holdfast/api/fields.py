@@ -10,7 +10,7 @@ import math
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import BeforeValidator, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from holdfast.contract import Kind, parse
@@ -25,6 +25,9 @@ _LARGEST = 2**63
 _EXACT = 2**53
 """Below it a float that is whole is an integer beyond doubt."""
 
+LONGEST_TEXT = 1_000
+"""Characters of a text. No level, id or date is as long; a log of longer ones would fill the disk."""
+
 EXAMPLE_DATE = "2024-06-01"
 
 
@@ -35,7 +38,7 @@ def field_type(column: Column) -> Any:
         Kind.INTEGER: Annotated[int | None, BeforeValidator(whole)],
         Kind.BOOLEAN: Annotated[bool | None, BeforeValidator(boolean_reader(column))],
         Kind.CATEGORY: Annotated[str | None, BeforeValidator(text)],
-        Kind.DATE: str | None,
+        Kind.DATE: Annotated[str | None, AfterValidator(text)],
         Kind.ID: Annotated[str | None, BeforeValidator(text)],
     }
     return Annotated[readers[column.kind], WithJsonSchema(schema(column))]
@@ -59,9 +62,9 @@ def schema(column: Column) -> dict[str, Any]:
     if column.kind is Kind.DATE:
         return {"type": ["string", "null"], "format": "date", **said}
     if column.kind is Kind.ID:
-        return {"type": ["string", "integer"], **said}
+        return {"type": ["string", "integer"], "maxLength": LONGEST_TEXT, **said}
     if column.levels is None:
-        return {"type": ["string", "number", "null"], **said}
+        return {"type": ["string", "number", "null"], "maxLength": LONGEST_TEXT, **said}
     # Listed levels first, so that forms can offer them; any other text is taken too.
     return {
         "anyOf": [{"enum": list(column.levels)}, {"type": ["string", "number"]}, {"type": "null"}],
@@ -105,8 +108,12 @@ def plain_integers(values: Sequence[Any]) -> Sequence[Any] | None:
 
 
 def plain_text(values: Sequence[Any]) -> Sequence[Any] | None:
-    """Text."""
-    return values if set(map(type, values)) <= {str, type(None)} else None
+    """Text that is not too long."""
+    types = set(map(type, values))
+    if not types <= {str, type(None)}:
+        return None
+    texts = values if types == {str} else filter(None, values)
+    return values if max(map(len, texts), default=0) <= LONGEST_TEXT else None
 
 
 def _plain_booleans(
@@ -182,6 +189,8 @@ def whole(value: Any) -> Any:
 
 def text(value: Any) -> Any:
     """A level or an id: text, or a number, written as files write it (3.0 is 3)."""
+    if isinstance(value, str) and len(value) > LONGEST_TEXT:
+        raise PydanticCustomError("value", "longer than {most} characters", {"most": f"{LONGEST_TEXT:,}"})
     if value is None or isinstance(value, str):
         return value
     if isinstance(value, bool) or not isinstance(value, int | float):
