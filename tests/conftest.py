@@ -143,6 +143,12 @@ class Shop:
     """v2: logistic regression on splines."""
 
 
+@pytest.fixture
+def installed(trained, tmp_path) -> Path:
+    """A home of one's own with the versions of `trained`, v1 being the champion."""
+    return Path(shutil.copytree(trained.home, tmp_path / "installed" / "home"))
+
+
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory) -> Shop:
     """Two versions, trained once on 800 simulated customers."""

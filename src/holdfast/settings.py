@@ -92,6 +92,9 @@ class Settings(BaseSettings):
     allowed_hosts: Names = Field((), description="Names that this server is known by, beside localhost.")
     cors_origins: Origins = Field((), description="Origins of web pages that may ask, such as https://a.b.")
     drain_seconds: float = Field(30, ge=0, le=600, description="For requests under way at a stop.")
+    linger_seconds: float = Field(
+        0, ge=0, le=600, description="To go on answering at a stop, with /readyz red: what balancers need."
+    )
 
     durability: Literal["ack", "async"] = Field(
         "ack", description="Whether an answer leaves after it was logged (ack) or before (async)."

@@ -94,11 +94,30 @@ def test_a_port_that_is_taken_is_one_clear_block(process, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.7", "example.com", ""])  # noqa: S104 - it must be refused
-def test_only_this_machine_is_served(holdfast, host):
+@pytest.mark.parametrize("host", ["192.0.2.7", "name.invalid", ""])
+def test_an_address_of_another_machine_is_refused(holdfast, host):
     refused = holdfast("serve", "--host", host)
     assert refused.code == 2
-    assert "this machine only" in refused.err
+    assert "no address of this machine" in refused.err
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_beyond_this_machine_it_answers_only_guarded(process, tmp_path, monkeypatch, workers):
+    line = ("serve", "--host", "0.0.0.0", "--port", "0", "--workers", workers)  # noqa: S104 - it must be refused
+    refused = process(*line)
+    assert refused.code == 2
+    assert "needs a secret of its own" in refused.err
+    monkeypatch.setenv("HOLDFAST_SECRET", "s" * 40)
+    refused = process(*line)
+    assert refused.code == 2
+    assert "somebody who may administer it" in refused.err
+    key = process("keys", "create", "--role", "admin", "--name", "ops", "--json").json()["key"]
+    with serving(tmp_path, "--json", *map(str, line[1:])) as server:
+        url = told(server)["url"].replace("0.0.0.0", "127.0.0.1")  # noqa: S104 - where it said it answers
+        assert httpx2.get(url + "/health").status_code == 401
+        assert httpx2.get(url + "/health", headers={"x-api-key": key}).status_code == 200
+        server.send_signal(signal.SIGTERM)
+        assert server.wait(60) == 0
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "::1"])

@@ -1,108 +1,173 @@
-"""Runs the service on a port of this machine until it is told to stop."""
+"""Runs the service on a socket until it is told to stop, and ends so that no client notices."""
 
 from __future__ import annotations
 
-import errno
+import asyncio
+import os
 import signal
-import socket
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+import sys
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, cast
 
 import uvicorn
 
 from holdfast.api.app import create_app
-from holdfast.errors import UsageError
+from holdfast.api.connections import KEEP_ALIVE_SECONDS, Connection, raise_descriptor_limit
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable, Iterator
+    from types import FrameType
 
     import sqlalchemy as sa
 
+    from holdfast.api.app import Service
     from holdfast.api.live import Live
     from holdfast.settings import Settings
 
-LOOPBACK = {"localhost": "127.0.0.1", "127.0.0.1": "127.0.0.1", "::1": "::1"}
+LAST_ANSWER_SECONDS = 1.0
+"""Connections without a request end after this; those in use learn of the end with their next answer."""
 
-DRAIN_SECONDS = 30
-"""How long requests that have begun may take after the server was told to stop."""
-
-
-def bind(host: str, port: int) -> socket.socket:
-    """A listening place on this machine, or the reason why not, before anything is loaded.
-
-    Raises:
-        UsageError: not a name of this machine's loopback, or the port is taken.
-    """
-    address = LOOPBACK.get(host.strip("[]").lower())
-    if address is None:
-        raise UsageError(
-            f'The server answers on this machine only, and "{host}" is not its loopback address.',
-            hint="Leave --host out. Serving others needs access control, which is still to come.",
-        )
-    bound = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
-    try:
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        bound.bind((address, port))
-    except (OSError, OverflowError) as error:
-        bound.close()
-        taken = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
-        raise UsageError(
-            f"Port {port} is taken by another program." if taken else f"Port {port} cannot be used: {error}.",
-            hint="Choose another: holdfast serve --port 8001" if taken else "Choose one from 1024 to 65535.",
-        ) from error
-    return bound
-
-
-def url_of(bound: socket.socket) -> str:
-    """Where a bound socket answers."""
-    host, port = bound.getsockname()[:2]
-    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+TICKS_BETWEEN_LOOKS = 10
+"""uvicorn ticks ten times a second."""
 
 
 def serve(
-    live: Live, settings: Settings, engine: sa.Engine, bound: socket.socket, ready: Callable[[], None]
+    live: Live,
+    settings: Settings,
+    engine: sa.Engine,
+    bound: socket.socket,
+    *,
+    ready: Callable[[], None],
+    tend: Callable[[], None] = lambda: None,
+    one_of_many: bool = False,
 ) -> None:
-    """Answer requests until SIGINT or SIGTERM; requests that have begun are finished.
+    """Answer requests until SIGINT, SIGTERM or SIGHUP; requests that have begun are finished.
+
+    Told to stop, the server is red in /readyz, answers for `Settings.linger_seconds` more, and closes each
+    connection with its next answer.
 
     Args:
         live: the model.
         settings: of this installation.
         engine: its database.
-        bound: from `bind`; closed at the end.
+        bound: listens here; closed at the end.
         ready: called once the service answers.
+        tend: called ten times a second.
+        one_of_many: whether other processes answer on the same socket. Then SIGHUP, or the end of the process
+            at the other end of stdin, makes only this one leave: at once, and without turning red.
     """
+    raise_descriptor_limit()
+    app = create_app(live, settings, engine)
     config = uvicorn.Config(
-        create_app(live, settings, engine),
+        app,
+        http=Connection,
         log_config=None,
         access_log=False,
         server_header=False,
         proxy_headers=False,
         ws="none",
         lifespan="on",
-        timeout_graceful_shutdown=DRAIN_SECONDS,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        # An int by its type only; what is finished sooner ends sooner.
+        timeout_graceful_shutdown=cast("int", settings.drain_seconds),
     )
-    with bound, _stopped_quietly():
-        _Server(config, ready).run(sockets=[bound])
+    server = _Server(config, app, settings, ready=ready, tend=tend, one_of_many=one_of_many)
+    with bound, _stopped_quietly(server):
+        server.run(sockets=[bound])
 
 
 class _Server(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        app: Service,
+        settings: Settings,
+        *,
+        ready: Callable[[], None],
+        tend: Callable[[], None],
+        one_of_many: bool,
+    ) -> None:
         super().__init__(config)
+        self._app = app
+        self._settings = settings
         self._ready = ready
+        self._tend = tend
+        self._one_of_many = one_of_many
+        self._leaves = False
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, then say so."""
         await super().startup(sockets)
         if self.started:
+            if self._one_of_many:
+                asyncio.get_running_loop().add_reader(sys.stdin.fileno(), self._watch_parent)
             self._ready()
+
+    async def on_tick(self, counter: int) -> bool:
+        """Look after what no request looks after; true when the end has come."""
+        self._tend()
+        if counter % TICKS_BETWEEN_LOOKS == 0:
+            now, seconds = asyncio.get_running_loop().time(), self._settings.request_seconds
+            for connection in cast("set[Connection]", self.server_state.connections):
+                if connection.is_stuck(now, seconds):
+                    connection.transport.close()
+        return await super().on_tick(counter)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Let each client know before its connection ends."""
+        last = (b"connection", b"close")
+        self.config.encoded_headers.append(last)
+        self.server_state.default_headers.append(last)
+        if not self._leaves:
+            self._app.state.health.draining = True
+            await self._wait(self._settings.linger_seconds, lambda: False)
+        self._listen_no_more(sockets)
+        await self._wait(LAST_ANSWER_SECONDS, lambda: not self.server_state.connections)
+        await super().shutdown(sockets)
+
+    def leave(self) -> None:
+        """End, while others go on: without turning red and without lingering."""
+        self._leaves = self._one_of_many
+        self.should_exit = True
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Stop; told a second time, at once. Ctrl-C is for the supervisor, if there is one."""
+        if self._one_of_many and sig == signal.SIGINT:
+            return
+        if self.should_exit:
+            self.force_exit = True
+        super().handle_exit(sig, frame)
+
+    async def _wait(self, seconds: float, over: Callable[[], bool]) -> None:
+        loop = asyncio.get_running_loop()
+        until = loop.time() + seconds
+        while not (over() or self.force_exit) and loop.time() < until:  # noqa: ASYNC110 - as uvicorn itself
+            await asyncio.sleep(min(0.05, seconds))
+
+    def _listen_no_more(self, sockets: list[socket.socket] | None) -> None:
+        for server in self.servers:
+            server.close()
+        for one in sockets or []:
+            one.close()
+
+    def _watch_parent(self) -> None:
+        """The supervisor holds the other end of stdin and writes nothing: what comes is its end."""
+        if not os.read(sys.stdin.fileno(), 1):
+            asyncio.get_running_loop().remove_reader(sys.stdin.fileno())
+            self._listen_no_more(None)
+            self.leave()
 
 
 @contextmanager
-def _stopped_quietly() -> Iterator[None]:
+def _stopped_quietly(server: _Server) -> Iterator[None]:
     """Being told to stop is how a server ends well; uvicorn repeats the signal when it is done."""
-    held = {sent: signal.signal(sent, lambda *_: None) for sent in (signal.SIGINT, signal.SIGTERM)}
+    quiet = {sent: signal.signal(sent, lambda *_: None) for sent in (signal.SIGINT, signal.SIGTERM)}
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # which is what nohup asks for
+        quiet[signal.SIGHUP] = signal.signal(signal.SIGHUP, lambda *_: server.leave())
     try:
         yield
     finally:
-        for sent, handler in held.items():
-            signal.signal(sent, handler)
+        for sent, handler in quiet.items():
+            with suppress(TypeError):  # one that was not set by Python cannot be set again
+                signal.signal(sent, handler)
