@@ -384,6 +384,20 @@ def test_a_log_that_never_started_tells_those_who_wait(database, make_log):
     assert isinstance(told[0][0], LogError)
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_fault_of_the_log_leaves_nobody_waiting(database, make_log):
+    log = make_log(database)
+    fault = Answered("a", _Rows())
+    assert isinstance(asked(log, fault)[0], LogError)
+    until(lambda: not log.state.writable)
+    assert isinstance(asked(log, answered("b"))[0], LogError)
+
+
+class _Rows(list):
+    def __iter__(self):
+        raise RuntimeError("a fault")
+
+
 def test_an_asker_that_is_gone_stops_nobody(database, make_log):
     log = make_log(database)
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import random
+import resource
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
@@ -95,6 +96,20 @@ def test_a_folder_that_cannot_be_written_to_takes_nothing(tmp_path):
     spool.adopt()
     assert spool.append(rows_of(2)) == 0
     assert spool.rows == 0
+
+
+def test_what_a_full_disk_tore_spoils_nothing(tmp_path):
+    spool, rows = Spool(tmp_path), rows_of(6)
+    assert spool.append(rows[:2]) == 2
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    size = only_file(tmp_path).stat().st_size
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size + 10, limits[1]))  # some bytes of the next line fit
+    try:
+        assert spool.append(rows[2:4]) == 0
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert spool.append(rows[4:]) == 2
+    assert read_all(spool) == (rows[:2] + rows[4:], 0)
 
 
 def test_text_that_is_no_unicode_is_left_out_alone(tmp_path):

@@ -176,11 +176,7 @@ class PredictionLog:
             self._news.notify()
         if self._thread.ident is not None:
             self._thread.join(CLOSE_SECONDS)
-        with self._news:
-            left = list(self._queue)
-            self._queue.clear()
-        for waiting in left:
-            self._fail(waiting, "The server is stopping.")
+        self._fail_rest()
         if not self._thread.is_alive():
             self._spool.close()
             self._engine.dispose()
@@ -197,7 +193,7 @@ class PredictionLog:
                 while the database is down the rows, but no replies, are kept in the spool. So give it with
                 everything that has a reply.
         """
-        waiting = _Waiting(answered, done, sum(len(one.rows) for one in answered), time.monotonic())
+        waiting = _Waiting(answered, done, sum(len(one.rows) or 1 for one in answered), time.monotonic())
         with self._news:
             full = self._depth > 0 and self._depth + waiting.rows > self._limit
             closing = self._closing.is_set()
@@ -236,18 +232,24 @@ class PredictionLog:
 
     def _run(self) -> None:
         """Write group after group until the log is closed and nothing waits."""
-        self._look()
-        while True:
-            group = self._take()
-            if group:
-                self._write(group)
-            elif self._closing.is_set():
-                break
-            elif not self._spool.rows:
-                self._look()
-            if self._reason is None and not self._closing.is_set():
-                self._replay()
-        self._writer.close()
+        try:
+            self._look()
+            while True:
+                group = self._take()
+                if group:
+                    self._write(group)
+                elif self._closing.is_set():
+                    break
+                elif not self._spool.rows:
+                    self._look()
+                if self._reason is None and not self._closing.is_set():
+                    self._replay()
+        finally:
+            if not self._closing.is_set():  # a fault of ours: nobody may wait for a thread that is no more
+                self._reason = "The log has stopped."
+                self._closing.set()
+                self._fail_rest()
+            self._writer.close()
 
     def _take(self) -> list[_Waiting]:
         """What waits, up to `GROUP_ROWS`; empty if nothing came for a while."""
@@ -273,7 +275,13 @@ class PredictionLog:
 
     def _write(self, group: Sequence[_Waiting]) -> None:
         """Write a group, and tell those who wait for it."""
-        outcomes = iter(self._store([one for waiting in group for one in waiting.answered]))
+        answered = [one for waiting in group for one in waiting.answered]
+        try:
+            outcomes = iter(self._store(answered))
+        except BaseException:
+            for waiting in group:
+                self._fail(waiting, "The log has stopped.")
+            raise
         unwritten: list[tuple[Any, ...]] = []
         for waiting in group:
             own = [next(outcomes) for _ in waiting.answered]
@@ -293,14 +301,14 @@ class PredictionLog:
     def _store(self, answered: Sequence[Answered]) -> Sequence[Outcome]:
         """Commit them together. If one has values that no database takes, find it: it fails alone."""
         if self._reason is not None:
-            return [LogError(self._reason)] * len(answered)
+            return _failed(answered, self._reason)
         try:
             return self._commit(answered)
         except RefusedError:
             if len(answered) == 1:
                 return [LogError("The log cannot hold one of the values.", retry_seconds=None)]
         except StoreError as error:
-            return [LogError(self._down(error))] * len(answered)
+            return _failed(answered, self._down(error))
         half = len(answered) // 2
         return [*self._store(answered[:half]), *self._store(answered[half:])]
 
@@ -405,16 +413,29 @@ class PredictionLog:
                 self._reason = None
             self._news.notify()
 
+    def _fail_rest(self) -> None:
+        with self._news:
+            left = list(self._queue)
+            self._queue.clear()
+            self._depth -= sum(waiting.rows for waiting in left)
+        for waiting in left:
+            self._fail(waiting, "The server is stopping.")
+
     def _fail(self, waiting: _Waiting, reason: str) -> None:
         if waiting.done is None:
             self._lose(waiting.rows)
         else:
-            _tell(waiting.done, [LogError(reason)] * len(waiting.answered))
+            _tell(waiting.done, _failed(waiting.answered, reason))
 
     def _lose(self, rows: int) -> None:
         if rows:
             with self._news:
                 self._lost += rows
+
+
+def _failed(answered: Sequence[Answered], reason: str) -> list[Outcome]:
+    """An error for each: one that several raise would collect all their tracebacks."""
+    return [LogError(reason) for _ in answered]
 
 
 def _tell(done: Callable[[Sequence[Outcome]], None], outcomes: Sequence[Outcome]) -> None:

@@ -88,7 +88,7 @@ class Spool:
 
     def adopt(self) -> None:
         """Take over what processes that are no more have left."""
-        with suppress(FileNotFoundError):
+        with suppress(OSError):  # no folder, or none of ours
             for path in sorted(self._folder.glob(f"*{_SUFFIX}")):
                 if all(file.path != path for file in self._files):
                     with suppress(OSError):  # its owner lives, or has just removed it
