@@ -162,8 +162,13 @@ async def token(request: Request, body: LoginBody) -> Response:
 @router.post("/auth/refresh", response_model=TokenAnswer, responses=problems(401, 422, 503, wrong="body"))
 def refresh(request: Request, body: RefreshBody) -> Response:
     """Get the next access token. A refresh token that is used a second time ends its session."""
+    gate: Gate = request.app.state.gate
     with _told():
-        return _tokens(request, refresh_login(_engine(request), body.refresh_token))
+        try:
+            return _tokens(request, refresh_login(_engine(request), body.refresh_token))
+        except AccessError:
+            gate.refresh()  # the session may have ended with this
+            raise
 
 
 @router.post(
