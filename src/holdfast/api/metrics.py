@@ -22,7 +22,7 @@ from prometheus_client import (
 )
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.exposition import choose_encoder
-from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 import holdfast
@@ -214,11 +214,6 @@ def page(model: Model | None, accept: str = "") -> tuple[bytes, str]:
     registry.register(_InCharge(model))
     encode, media_type = choose_encoder(accept)
     return encode(registry), media_type
-
-
-def forget_worker(pid: int) -> None:
-    """Leave a worker that has ended out of what workers have now; what it counted stays."""
-    mark_process_dead(pid)  # type: ignore[no-untyped-call]  # the library's has no types
 
 
 def sampled(*, queue: int, log: LogState, cache: tuple[int, int], up: Mapping[str, bool]) -> None:
