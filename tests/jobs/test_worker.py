@@ -1,0 +1,176 @@
+from __future__ import annotations
+
+import gzip
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from holdfast.jobs import State
+from holdfast.model import Model
+from holdfast.registry import Registry
+from holdfast.scoring import score_file
+
+
+@pytest.fixture
+def expected(settings, database, tmp_path):
+    """The bytes that scoring a file at once gives."""
+
+    def score(table, *, version="v1", reasons=0, ending="csv"):
+        found = Registry(settings.home, engine=database).resolve(version)
+        out = tmp_path / f"expected.{ending}"
+        score_file(Model.load(found.path, version=version), table, out, reasons=reasons, overwrite=True)
+        return out.read_bytes()
+
+    return score
+
+
+def ended(job):
+    return job.state.ended
+
+
+def half_written(settings, job):
+    """Whether its answers are being written."""
+    return any((settings.home / "jobs" / job.id).glob(".scoring-*/answers"))
+
+
+def test_files_are_scored_as_at_the_command_line_bit_for_bit(  # noqa: PLR0917 - pytest passes them by name
+    book, submit, worker, until, expected, trained, tmp_path
+):
+    header, *lines = trained.table.read_text().splitlines()
+    broken = tmp_path / "broken.csv"
+    broken.write_text("\n".join([header, *lines, lines[0] + ",one,two"]) + "\n")
+    columnar = tmp_path / "t.parquet"
+    trained.customers.write_parquet(columnar)
+    packed = gzip.compress(trained.table.read_bytes())
+    sent = [
+        submit(broken, reasons=2),
+        submit(columnar, version="v2"),
+        submit(columnar, format="csv"),
+        submit(packed, format="parquet"),
+    ]
+    worker()
+    first, second, third, fourth = (until(job, ended) for job in sent)
+    assert [job.error for job in (first, second, third, fourth)] == [None] * 4
+
+    assert book.results(first).read_bytes() == expected(broken, reasons=2)
+    assert pl.read_csv(book.rejects(first))["row"].to_list() == [len(lines) + 1]
+    assert (first.summary["rows_in"], first.summary["scored"]) == (len(lines) + 1, len(lines))
+    assert (first.done, first.seconds_left) == (1.0, None)
+    assert first.summary.keys().isdisjoint({"source", "out", "rejects", "repair_examples"})
+    assert book.results(second).read_bytes() == expected(columnar, version="v2", ending="parquet")
+    assert book.results(third).read_bytes() == expected(columnar)
+    assert book.results(fourth).read_bytes() == expected(trained.table, ending="parquet")
+
+
+def test_what_is_wrong_with_a_file_is_told_without_our_paths(settings, submit, worker, until, trained):
+    sent = {
+        "picture": submit(b"\x89PNG\r\n\x1a\n" + bytes(100), file="mine.png"),
+        "empty": submit(b"", file="nothing.csv"),
+        "others": submit(b"a,b\n1,2\n", file="others.csv"),
+        "rowless": submit(trained.table.read_bytes().split(b"\n")[0] + b"\n", file="rowless.csv"),
+        "cut": submit(b"PAR1" + bytes(50), file="cut.parquet"),
+        "versionless": submit(trained.table, version="v9"),
+    }
+    worker()
+    found = {name: until(job, ended) for name, job in sent.items()}
+    assert {job.state for job in found.values()} == {State.FAILED}
+    assert found["picture"].error["code"] == "source"
+    assert found["picture"].error["where"] == "mine.png"
+    assert "picture" in found["picture"].error["message"]
+    assert found["others"].error["code"] == found["rowless"].error["code"].replace("source", "columns")
+    assert found["rowless"].error["where"] == "rowless.csv"
+    assert found["versionless"].error["message"] == "The server failed."
+    assert str(settings.home) not in str(found)
+    assert "upload" not in str([job.error for job in found.values()])
+    assert [path for path in (settings.home / "jobs").iterdir() if path.is_dir()] == []
+
+
+def test_a_job_outlives_stops_and_kills_of_its_worker(  # noqa: PLR0917 - pytest passes them by name
+    book, settings, submit, worker, until, expected, long_table, files_of
+):
+    job = submit(long_table)
+    first = worker()
+    until(job, lambda _: half_written(settings, job))
+    assert first.stop() == 0
+    halted = book.get(job.id)
+    assert halted.state == State.RUNNING
+    assert files_of(job) == ["upload.csv"]
+
+    second = worker()
+    until(job, lambda found: found.started > halted.started and half_written(settings, job))
+    started = book.get(job.id).started
+    worker()  # stands by, for one home has one worker at a time
+    os.kill(second.pid, signal.SIGKILL)
+
+    finished = until(job, ended)
+    assert (finished.state, finished.error) == (State.DONE, None)
+    assert finished.started > started
+    assert book.results(finished).read_bytes() == expected(long_table)
+    assert files_of(job) == ["answers.csv"]
+
+
+def test_a_job_that_was_scored_but_not_written_down_is_not_scored_again(  # noqa: PLR0917 - pytest passes them by name
+    book, database, submit, worker, until, trained
+):
+    """Killed between the two: DBOS has the outcome."""
+    import sqlalchemy as sa  # noqa: PLC0415 - here alone
+
+    from holdfast.store import writing  # noqa: PLC0415 - as above
+    from holdfast.store.tables import jobs  # noqa: PLC0415 - as above
+
+    job = submit(trained.table)
+    worker()
+    done = until(job, ended)
+    scored = book.results(done).stat()
+    with writing(database) as connection:
+        undone = {"state": "running", "finished": None, "summary": None, "done": 0.2}
+        connection.execute(sa.update(jobs).where(jobs.c.id == job.id).values(undone))
+    again = until(job, ended)
+    assert again.summary == done.summary
+    assert book.results(again).stat().st_mtime_ns == scored.st_mtime_ns
+
+
+def test_a_job_that_is_cancelled_stops_and_leaves_nothing(  # noqa: PLR0917 - pytest passes them by name
+    book, settings, submit, worker, until, long_table, trained
+):
+    job, next_one = submit(long_table), submit(trained.table)
+    worker()
+    until(job, lambda _: half_written(settings, job))
+    book.cancel(job.id, actor="key:a")
+    assert until(next_one, ended).state == State.DONE
+    assert book.get(job.id).state == State.CANCELLED
+    assert book.get(job.id).done < 1
+    assert not (settings.home / "jobs" / job.id).exists()
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_worker_ends_with_its_parent(settings):
+    script = (
+        "import sys, time\nfrom holdfast.jobs import start_worker\nfrom holdfast.settings import Settings\n"
+        "print(start_worker(Settings(home=sys.argv[1])).pid, flush=True)\ntime.sleep(600)"
+    )
+    parent = subprocess.Popen(  # noqa: S603 - our own program
+        [sys.executable, "-c", script, str(settings.home)], stdout=subprocess.PIPE, text=True
+    )
+    worker = int(parent.stdout.readline())
+    assert _alive(worker)
+    parent.kill()
+    parent.wait()
+    parent.stdout.close()
+    deadline = time.monotonic() + 60
+    while _alive(worker):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def _alive(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
