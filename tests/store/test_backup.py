@@ -2,7 +2,10 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 import stat
+import subprocess
+import sys
 import tarfile
 import tracemalloc
 from datetime import UTC, datetime, timedelta
@@ -342,3 +345,29 @@ def test_another_schema_is_not_replaced(filled, saved, tmp_path):
     with pytest.raises(StoreError, match="another schema") as caught:
         restore(filled, tmp_path / "home", saved, replace=True, then=nothing)
     assert isinstance(caught.value, HoldfastError)
+
+
+PROGRAM = """
+import os, signal, sys
+from pathlib import Path
+from holdfast.store import engine
+from holdfast.store.restore import restore
+
+url, home, source = sys.argv[1:]
+restore(engine(url), Path(home), Path(source), replace=True, then=lambda *_: os.kill(os.getpid(), signal.SIGKILL))
+"""
+
+
+def test_a_restore_that_is_killed_changes_no_row_and_works_when_run_again(
+    filled, database_url, saved, tmp_path
+):
+    home = tmp_path / "home"
+    with writing(filled) as connection:
+        connection.execute(sa.delete(t.predictions))
+    before = content(filled)
+    line = [sys.executable, "-c", PROGRAM, database_url, str(home), str(saved)]
+    assert subprocess.run(line, check=False).returncode == -signal.SIGKILL  # noqa: S603 - our own program
+    assert content(filled) == before
+    restore(filled, home, saved, replace=True, then=nothing)
+    assert len(content(filled)["predictions"]) == 500
+    assert not list(home.glob(".restore-*"))
