@@ -354,7 +354,8 @@ from holdfast.store import engine
 from holdfast.store.restore import restore
 
 url, home, source = sys.argv[1:]
-restore(engine(url), Path(home), Path(source), replace=True, then=lambda *_: os.kill(os.getpid(), signal.SIGKILL))
+kill = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+restore(engine(url), Path(home), Path(source), replace=True, then=kill)
 """
 
 
