@@ -42,6 +42,15 @@ class _Waiting(Generic[Item, Result]):
     answer: asyncio.Future[Result]
 
 
+@dataclass(slots=True)
+class _Batch(Generic[Item, Result]):
+    """Questions that are worked on together; ``left`` of them are not answered yet."""
+
+    questions: Sequence[_Waiting[Item, Result]]
+    left: int
+    late: asyncio.TimerHandle
+
+
 class MicroBatcher(Generic[Item, Result]):
     """Turns single questions into batches. Belongs to one event loop; a lone question waits for nobody.
 
@@ -57,7 +66,7 @@ class MicroBatcher(Generic[Item, Result]):
         rows: most rows of a batch; an item with more is a batch of its own.
         wait: seconds that a batch may wait to grow while earlier ones are not yet answered.
         queue: most rows that may wait; beyond them a question fails at once.
-        patience: seconds after which a question that still waits fails instead.
+        patience: seconds after which a question fails that is not answered, whatever it waits for.
 
     Attributes:
         waiting: rows that wait for their batch.
@@ -129,7 +138,8 @@ class MicroBatcher(Generic[Item, Result]):
         if batch:
             self._busy = True
             self._unanswered += len(batch)
-            self._thread.submit(self._do, loop, batch)
+            late = loop.call_later(self._patience, self._late, loop, batch)
+            self._thread.submit(self._do, loop, _Batch(batch, len(batch), late))
 
     def _take(self) -> list[_Waiting[Item, Result]]:
         batch: list[_Waiting[Item, Result]] = []
@@ -140,31 +150,35 @@ class MicroBatcher(Generic[Item, Result]):
             if one.answer.done():  # given up
                 continue
             if one.since < too_old:
-                self.shed += 1
-                one.answer.set_exception(OverloadedError())
+                self._give_up(one)
                 continue
             rows += one.rows
             batch.append(one)
         return batch
 
-    def _do(self, loop: asyncio.AbstractEventLoop, batch: list[_Waiting[Item, Result]]) -> None:
+    def _do(self, loop: asyncio.AbstractEventLoop, batch: _Batch[Item, Result]) -> None:
         """In the thread: work on a batch, then make room for the next."""
-        self._divide(loop, batch)
+        self._divide(loop, batch, batch.questions)
         loop.call_soon_threadsafe(self._free, loop)
 
-    def _divide(self, loop: asyncio.AbstractEventLoop, batch: list[_Waiting[Item, Result]]) -> None:
+    def _divide(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        batch: _Batch[Item, Result],
+        part: Sequence[_Waiting[Item, Result]],
+    ) -> None:
         def done(results: Sequence[Result | Exception]) -> None:
-            loop.call_soon_threadsafe(self._answer, loop, batch, results)
+            loop.call_soon_threadsafe(self._answer, loop, batch, part, results)
 
         try:
-            self._work([one.item for one in batch], done)
+            self._work([one.item for one in part], done)
         except Exception as error:  # noqa: BLE001 - whatever it is, it belongs to one of the items
-            if len(batch) == 1:
+            if len(part) == 1:
                 done([error])
                 return
-            half = len(batch) // 2
-            self._divide(loop, batch[:half])
-            self._divide(loop, batch[half:])
+            half = len(part) // 2
+            self._divide(loop, batch, part[:half])
+            self._divide(loop, batch, part[half:])
 
     def _free(self, loop: asyncio.AbstractEventLoop) -> None:
         self._busy = False
@@ -173,11 +187,15 @@ class MicroBatcher(Generic[Item, Result]):
     def _answer(
         self,
         loop: asyncio.AbstractEventLoop,
-        batch: list[_Waiting[Item, Result]],
+        batch: _Batch[Item, Result],
+        part: Sequence[_Waiting[Item, Result]],
         results: Sequence[Result | Exception],
     ) -> None:
-        self._unanswered -= len(batch)
-        for one, result in zip(batch, results, strict=True):
+        self._unanswered -= len(part)
+        batch.left -= len(part)
+        if not batch.left:
+            batch.late.cancel()
+        for one, result in zip(part, results, strict=True):
             if one.answer.done():  # given up meanwhile
                 continue
             if isinstance(result, Exception):
@@ -185,3 +203,19 @@ class MicroBatcher(Generic[Item, Result]):
             else:
                 one.answer.set_result(result)
         self._schedule(loop)
+
+    def _late(self, loop: asyncio.AbstractEventLoop, questions: Sequence[_Waiting[Item, Result]]) -> None:
+        """Fail what is not answered in time, also what waits behind it."""
+        for one in questions:
+            self._give_up(one)
+        too_old = time.monotonic() - self._patience
+        while self._queue and self._queue[0].since < too_old:
+            self.waiting -= self._queue[0].rows
+            self._give_up(self._queue.popleft())
+        if self._queue and self._busy:
+            loop.call_later(self._patience, self._late, loop, ())
+
+    def _give_up(self, one: _Waiting[Item, Result]) -> None:
+        if not one.answer.done():
+            self.shed += 1
+            one.answer.set_exception(OverloadedError())
