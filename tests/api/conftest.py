@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
 from typing import TYPE_CHECKING
 
@@ -231,3 +232,18 @@ def serve_model(tmp_path_factory):
 def make_model():
     """Makes a model that answers by a formula."""
     return lambda contract=None, version="v1", bias=0.0: FakeModel(contract or contract_of(), version, bias)
+
+
+@pytest.fixture
+def lines(capsys):
+    """Gives the lines that were logged since it was last asked, and sets logging back afterwards."""
+    root, own = logging.getLogger(), logging.getLogger("holdfast")
+    before = root.handlers, root.level, own.level
+
+    def new():
+        return capsys.readouterr().err.splitlines()
+
+    yield new
+    root.handlers = before[0]
+    root.setLevel(before[1])
+    own.setLevel(before[2])

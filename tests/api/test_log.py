@@ -14,21 +14,6 @@ from holdfast.api import log
 SECRET = "4111-1111-1111-1111"  # noqa: S105 - stands for a customer's data
 
 
-@pytest.fixture
-def lines(capsys):
-    """Gives the lines that were logged since it was last asked, and sets logging back afterwards."""
-    root, own = logging.getLogger(), logging.getLogger("holdfast")
-    before = root.handlers, root.level, own.level
-
-    def new():
-        return capsys.readouterr().err.splitlines()
-
-    yield new
-    root.handlers = before[0]
-    root.setLevel(before[1])
-    own.setLevel(before[2])
-
-
 def fail():
     try:
         float(SECRET)
