@@ -46,6 +46,9 @@ def test_a_user_is_added_changed_and_locked_out(holdfast, pipe, tmp_path):
     assert is_password(PASSWORD * 2, user_in(tmp_path).password)
     assert "operator" in holdfast("users").out
     assert PASSWORD not in holdfast("audit", "--json").out
+    assert holdfast("users", "delete", "ANA").out == "ana is removed.\n"
+    assert holdfast("users", "list", "--json").json() == {"users": []}
+    assert holdfast("users", "delete", "ana").code == 2
 
 
 @pytest.mark.usefixtures("ana")

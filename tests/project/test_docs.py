@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from holdfast import __version__
+from holdfast.api.policy import POLICY, PUBLIC
 from holdfast.cli.main import app
 from holdfast.features.record import RECORD_FEATURES
 from holdfast.settings import Settings
@@ -31,6 +32,14 @@ def test_the_table_of_settings_is_what_the_class_says():
     page = settings_table.PAGE.read_text(encoding="utf-8")
     assert page == settings_table.written(page), "run `make docs`"
     assert all(f"| `HOLDFAST_{name.upper()}` |" in page for name in Settings.model_fields)
+
+
+def test_the_table_of_routes_is_what_the_policy_says():
+    import access_table  # noqa: PLC0415 - as above
+
+    page = access_table.PAGE.read_text(encoding="utf-8")
+    assert page == access_table.written(page), "run `make docs`"
+    assert all(f"`{method} {path}`" in page for path, method in (*POLICY, *PUBLIC))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -96,8 +96,18 @@ def role(
     _change(session, name, f"{{}} may act as {wanted.label}.", role=wanted)
 
 
+@command("holdfast users delete ana")
+def delete(session: Session, name: Name) -> None:
+    """Remove a user and their sessions. The audit trail keeps what they did."""
+    from holdfast.access.users import delete_user  # noqa: PLC0415 - help must not wait for it
+
+    with session.database(existing=True) as opened:
+        delete_user(opened, actor=session.actor, name=name)
+    session.answer({"deleted": name.lower()}, f"{name.lower()} is removed.")
+
+
 list_.add_to(users, "list")
-for _command in (create, disable, enable, password, role):
+for _command in (create, disable, enable, password, role, delete):
     _command.add_to(users)
 
 
