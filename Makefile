@@ -10,7 +10,7 @@ PIP := $(PYTHON) -m pip --disable-pip-version-check install -q -q
 export DATA LABEL POSITIVE BUDGET PORT SERVE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench bench-serve bench-quality docs lock clean
+.PHONY: help setup demo test check chaos bench bench-serve bench-quality docs lock clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name words; do \
@@ -31,6 +31,9 @@ check: $(READY) ## lint, format, types, and who may import whom
 	$(PYTHON) -m mypy
 	$(VENV)/bin/lint-imports --no-logo
 
+chaos: $(READY) ## kills, outages, overload and a soak at the size of a night (about an hour; SQLite and PostgreSQL)
+	CHAOS=1 $(PYTHON) -m pytest -q -m chaos tests/chaos
+
 bench: $(READY) ## speed and memory, as ratios measured in one run (about 8 minutes; QUICK=1: rougher, about 3)
 	$(PYTHON) benchmarks/speed.py $(if $(QUICK),--quick)
 
@@ -43,6 +46,7 @@ bench-quality: $(READY) ## quality on a public churn table: ten trainings, about
 docs: $(READY) ## write anew the parts of docs/ that come from the code
 	$(PYTHON) scripts/feature_table.py
 	$(PYTHON) scripts/settings_table.py
+	$(PYTHON) scripts/access_table.py
 
 lock: ## pin all dependencies anew, with hashes and without index addresses (needs uv)
 	@command -v uv >/dev/null || { echo 'Only this needs uv; install it with: pip install uv'; exit 1; }
