@@ -177,7 +177,11 @@ def test_a_customer_that_breaks_the_contract_fails_the_request_and_nothing_is_lo
         assert connection.scalar(sa.select(sa.func.count()).select_from(predictions)) == 0
 
 
-def test_the_example_of_the_documentation_is_answered(client):
+@pytest.mark.parametrize("spelled", [("Yes", "No"), ("1", "0")])
+def test_the_example_of_the_documentation_is_answered(shop, open_client, make_contract, columns, spelled):
+    own = columns["Senior?"] | {"true": spelled[0], "false": spelled[1]}
+    shop.add(make_contract(columns | {"Senior?": own}))
+    client = open_client(shop)
     paths = client.get("/openapi.json").json()["paths"]
     described = [path for path in paths if path.endswith("/infer")]
     assert len(described) == 2

@@ -155,12 +155,13 @@ def described(serving: Serving) -> dict[str, Any]:
 
 def example(serving: Serving) -> dict[str, Any]:
     """A request that the model answers."""
-    types = {tensor["name"]: tensor["datatype"] for tensor in described(serving)["inputs"]}
-    inputs = []
-    for name, value in serving.intake.example.items():
-        datatype = "BYTES" if isinstance(value, str) else types[name]
-        inputs.append({"name": name, "shape": [1], "datatype": datatype, "data": [value]})
-    return {"inputs": inputs}
+    types = {bool: "BOOL", int: "INT64", float: "FP64"}
+    return {
+        "inputs": [
+            {"name": name, "shape": [1], "datatype": types.get(type(value), "BYTES"), "data": [value]}
+            for name, value in serving.intake.example.items()
+        ]
+    }
 
 
 def _list(document: dict[str, Any], name: str) -> list[Any]:
