@@ -89,5 +89,5 @@ def long_table(trained, tmp_path_factory):
     """Several batches of rows, so that a worker is at them for a while."""
     header, *lines = trained.table.read_text().splitlines()
     path = tmp_path_factory.mktemp("long") / "long.csv"
-    path.write_text("\n".join([header, *(lines * 200)]) + "\n")
+    path.write_text("\n".join([header, *(lines * 130)]) + "\n")
     return path
