@@ -18,12 +18,23 @@ def document(client):
 
 def test_every_route_is_described(document):
     unseen = {"/docs", "/openapi.json", "/metrics"}
-    assert document["paths"].keys() == {path for path, _ in {*POLICY, *PUBLIC}} - unseen
+    routes = {(path.replace(":path", ""), method) for path, method in {*POLICY, *PUBLIC}}
+    assert document["paths"].keys() == {path for path, _ in routes} - unseen
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
-            assert (path, method.upper()) in {*POLICY, *PUBLIC}
+            assert (path, method.upper()) in routes
             assert operation["summary"]
             assert any(status.startswith("2") for status in operation["responses"])
+
+
+def test_each_route_that_is_not_public_says_how_to_prove_who_asks_and_how_it_refuses(document):
+    assert document["security"] == [{"key": []}, {"token": []}]
+    assert document["components"]["securitySchemes"]["key"]["name"] == "X-API-Key"
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            public = (path, method.upper()) in PUBLIC
+            assert ("security" in operation) is public
+            assert public or {"401", "403", "429"} <= operation["responses"].keys()
 
 
 def test_every_reference_leads_somewhere(client, document):
@@ -64,7 +75,9 @@ def test_the_page_and_all_it_loads_come_from_this_server(client):
     loaded = re.findall(r'(?:src|href)="(/[^"]+)"', page.text)
     assert len(loaded) == 4
     assert "<script>" not in page.text
-    assert "'unsafe-inline'" not in page.headers["content-security-policy"].split("script-src")[1].split(";")[0]
+    assert (
+        "'unsafe-inline'" not in page.headers["content-security-policy"].split("script-src")[1].split(";")[0]
+    )
     for address in loaded:
         assert client.get(address).status_code == 200
 

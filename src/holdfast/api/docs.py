@@ -14,9 +14,9 @@ from starlette.staticfiles import StaticFiles
 
 import holdfast
 from holdfast.api import tensors
-from holdfast.api.answers import Problem
+from holdfast.api.answers import Problem, problems
 from holdfast.api.forms import CUSTOMERS, MAX_BATCH
-from holdfast.api.policy import ASSETS, PUBLIC
+from holdfast.api.policy import ASSETS, PROBES, PUBLIC
 from holdfast.api.wire import answer
 
 if TYPE_CHECKING:
@@ -101,8 +101,15 @@ def document(app: FastAPI, serving: Serving | None) -> dict[str, Any]:
             content = {"application/json": {"schema": tensors.SCHEMA, "example": shown}}
             operations["post"]["requestBody"] = {"required": True, "content": content}
         for method, operation in operations.items():
+            door = problems(401, 403, 429)
             if (path, method.upper()) in PUBLIC:
                 operation["security"] = []
+                door = {} if path in PROBES else problems(429)
+            operation["responses"] |= {
+                str(status): told
+                for status, told in door.items()
+                if str(status) not in operation["responses"]
+            }
             operation["summary"] = re.split(r"[.:,]\s|\.$", operation.get("description", ""))[0]
     return made
 

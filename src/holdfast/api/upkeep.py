@@ -55,7 +55,10 @@ async def _guard(app: FastAPI) -> None:
     gate: Gate = app.state.gate
     while True:
         await asyncio.sleep(POLL_SECONDS)
-        await asyncio.to_thread(gate.refresh)
+        try:
+            await asyncio.to_thread(gate.refresh)
+        except Exception as error:  # noqa: BLE001 - as above
+            fault(error)
 
 
 async def _measure(app: FastAPI) -> None:
