@@ -10,7 +10,8 @@ from starlette.responses import Response
 
 import holdfast
 from holdfast.api import metrics, wire
-from holdfast.api.answers import Document, problems
+from holdfast.api.answers import problems
+from holdfast.api.facts import Alive, Condition, Importance, ModelInfo, ModelMetrics, Readiness, Service
 from holdfast.api.policy import GuardedRoute
 from holdfast.api.problems import NotReadyError, ProblemError
 
@@ -44,7 +45,7 @@ LINKS = (
 router = APIRouter(route_class=GuardedRoute)
 
 
-@router.get("/", response_model=Document, tags=["service"])
+@router.get("/", response_model=Service, tags=["service"])
 async def root(request: Request) -> Response:
     """Say what this is and where to go."""
     return wire.answer(
@@ -57,7 +58,7 @@ async def root(request: Request) -> Response:
     )
 
 
-@router.get("/health", response_model=Document, tags=["service"])
+@router.get("/health", response_model=Condition, tags=["service"])
 async def health(request: Request) -> Response:
     """Tell how the service is: uptime, version, model, share of requests that failed, dependencies."""
     live, traffic = _live(request), _traffic(request)
@@ -82,13 +83,13 @@ async def health(request: Request) -> Response:
     )
 
 
-@router.get("/livez", response_model=Document, tags=["service"])
+@router.get("/livez", response_model=Alive, tags=["service"])
 async def livez() -> Response:
     """Answer as long as the process does."""
     return wire.answer({"status": "alive"})
 
 
-@router.get("/readyz", response_model=Document, responses=problems(503), tags=["service"])
+@router.get("/readyz", response_model=Readiness, responses=problems(503), tags=["service"])
 async def readyz(request: Request) -> Response:
     """Tell whether predictions can be asked for, and how each thing is that they depend on.
 
@@ -122,6 +123,7 @@ def sample(state: State) -> None:
     health: Health = state.health
     log: PredictionLog = state.log
     cache: AnswerCache | None = state.cache
+    health.tell()
     metrics.sampled(
         queue=state.online.waiting,
         log=log.state,
@@ -130,7 +132,7 @@ def sample(state: State) -> None:
     )
 
 
-@router.get("/model_info", response_model=Document, responses=problems(503), tags=["model"])
+@router.get("/model_info", response_model=ModelInfo, responses=problems(503), tags=["model"])
 async def model_info(request: Request) -> Response:
     """Tell which model answers: version, recipe, threshold, contract, and its metrics on the test split."""
     model = _model(request)
@@ -157,14 +159,14 @@ async def model_info(request: Request) -> Response:
     )
 
 
-@router.get("/model_metrics", response_model=Document, responses=problems(503), tags=["model"])
+@router.get("/model_metrics", response_model=ModelMetrics, responses=problems(503), tags=["model"])
 async def model_metrics(request: Request) -> Response:
     """Tell how good the model was on its test split, each metric with its interval."""
     model = _model(request)
     return wire.answer({"model": {"name": model.name, "version": model.version}, **model.metrics})
 
 
-@router.get("/feature_importance", response_model=Document, responses=problems(503), tags=["model"])
+@router.get("/feature_importance", response_model=Importance, responses=problems(503), tags=["model"])
 async def feature_importance(request: Request) -> Response:
     """Tell what the model looks at most."""
     model = _model(request)

@@ -156,14 +156,6 @@ class Problem(BaseModel):
     errors: list[FieldError | Rejected] | None = None
 
 
-class Document(BaseModel):
-    """Facts about the model or the service."""
-
-    model_config = ConfigDict(extra="allow")
-
-    model: ModelName | None = None
-
-
 _CODES = (
     "json",
     "unauthorized",

@@ -19,7 +19,7 @@ from holdfast.api.desk import Desk
 from holdfast.api.docs import add_docs
 from holdfast.api.guard import Guard
 from holdfast.api.health import Health
-from holdfast.api.policy import GuardedRoute
+from holdfast.api.policy import GuardedRoute, methods_of
 from holdfast.api.problems import BodyError, NotJsonError, QueryError, http_problem, problem
 from holdfast.api.traffic import Traffic, open_tracing
 from holdfast.api.upkeep import upkeep
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
     from holdfast.api.live import Live
     from holdfast.settings import Settings
+
+METHOD_NOT_ALLOWED = 405
 
 
 class Service(FastAPI):
@@ -144,9 +146,11 @@ async def _problem(_request: Request, error: Exception) -> Response:
     return problem(error)
 
 
-async def _http_problem(_request: Request, error: Exception) -> Response:
+async def _http_problem(request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):  # pragma: no cover - as above
         raise error
+    if error.status_code == METHOD_NOT_ALLOWED:  # the framework names those of the first route it tried
+        error.headers = {"allow": ", ".join(methods_of(request.url.path))}
     return http_problem(error)
 
 

@@ -33,6 +33,10 @@ if TYPE_CHECKING:
     from holdfast.access import Gate, Limiter, Verdict
     from holdfast.settings import Settings
 
+KEY_NAME = "^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
+USER_NAME = "^[A-Za-z0-9][A-Za-z0-9._@+-]{0,99}$"
+"""For the documentation: `holdfast.access` checks them, in better words than a pattern's."""
+
 LOGINS_OF_NAME = 10
 """Tries a minute to log in as one user, from anywhere."""
 LOGINS_FROM_ADDRESS = 60
@@ -48,7 +52,7 @@ Password = Annotated[str, Field(min_length=SHORTEST, max_length=LONGEST)]
 
 
 class _Body(BaseModel):
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(extra="forbid", strict=True, hide_input_in_errors=True)
 
 
 class LoginBody(_Body):
@@ -83,9 +87,9 @@ class Me(BaseModel):
 class NewKey(_Body):
     """The key to be made."""
 
-    name: str = Field(max_length=100, examples=["crm"])
+    name: str = Field(max_length=100, examples=["crm"], json_schema_extra={"pattern": KEY_NAME})
     role: RoleName = Field(examples=["scorer"])
-    expires_days: float | None = Field(None, gt=0, le=36_500, examples=[90])
+    expires_days: float | None = Field(None, ge=0.001, le=36_500, examples=[90])
     rate: int | None = Field(None, ge=1, le=2**31 - 1, description="Requests a minute, where not the usual.")
 
 
@@ -117,7 +121,7 @@ class Keys(BaseModel):
 class NewUser(_Body):
     """The user to be added."""
 
-    name: str = Field(max_length=100, examples=["ana"])
+    name: str = Field(max_length=100, examples=["ana"], json_schema_extra={"pattern": USER_NAME})
     role: RoleName = Field(examples=["analyst"])
     password: Password = Field(examples=["four words or more"])
 
@@ -145,7 +149,9 @@ class Users(BaseModel):
     users: list[UserFacts]
 
 
-@router.post("/auth/token", response_model=TokenAnswer, responses=problems(401, 422, 429, 503, wrong="body"))
+@router.post(
+    "/auth/token", response_model=TokenAnswer, responses=problems(400, 401, 422, 429, 503, wrong="body")
+)
 async def token(request: Request, body: LoginBody) -> Response:
     """Log in with a password. Gives an access token for some minutes, and one to get the next with."""
     await _count_login(request, body.user)
@@ -159,7 +165,9 @@ async def token(request: Request, body: LoginBody) -> Response:
     return await asyncio.get_running_loop().run_in_executor(_passwords, work)
 
 
-@router.post("/auth/refresh", response_model=TokenAnswer, responses=problems(401, 422, 503, wrong="body"))
+@router.post(
+    "/auth/refresh", response_model=TokenAnswer, responses=problems(400, 401, 422, 503, wrong="body")
+)
 def refresh(request: Request, body: RefreshBody) -> Response:
     """Get the next access token. A refresh token that is used a second time ends its session."""
     gate: Gate = request.app.state.gate
@@ -172,7 +180,10 @@ def refresh(request: Request, body: RefreshBody) -> Response:
 
 
 @router.post(
-    "/auth/logout", status_code=204, response_class=Response, responses=problems(401, 422, 503, wrong="body")
+    "/auth/logout",
+    status_code=204,
+    response_class=Response,
+    responses=problems(400, 401, 422, 503, wrong="body"),
 )
 def logout(request: Request, body: RefreshBody) -> Response:
     """End a session. Its access tokens end with it."""
@@ -181,14 +192,14 @@ def logout(request: Request, body: RefreshBody) -> Response:
     return _changed(request, Response(status_code=204))
 
 
-@router.get("/auth/me", response_model=Me, responses=problems(401))
+@router.get("/auth/me", response_model=Me)
 def me(request: Request) -> Response:
     """Tell who the server takes the caller for."""
     caller = _caller(request)
     return wire.answer({"id": caller.id, "role": caller.role.label})
 
 
-@router.get("/keys", response_model=Keys, responses=problems(401, 403, 503))
+@router.get("/keys", response_model=Keys, responses=problems(503))
 def keys(request: Request) -> Response:
     """List the API keys that ever were, oldest first. The keys themselves are known to their owners alone."""
     return wire.answer({"keys": [key.as_dict() for key in list_keys(_engine(request))]})
@@ -198,7 +209,7 @@ def keys(request: Request) -> Response:
     "/keys",
     status_code=201,
     response_model=MadeKey,
-    responses=problems(401, 403, 409, 422, 503, wrong="body"),
+    responses=problems(400, 401, 403, 409, 422, 503, wrong="body"),
 )
 def make_key(request: Request, body: NewKey) -> Response:
     """Make an API key. It is shown in this answer and never again."""
@@ -215,7 +226,7 @@ def make_key(request: Request, body: NewKey) -> Response:
     return _changed(request, wire.answer(key.as_dict() | {"key": text}, status=201))
 
 
-@router.delete("/keys/{id}", response_model=KeyFacts, responses=problems(401, 403, 404, 503))
+@router.delete("/keys/{id}", response_model=KeyFacts, responses=problems(404, 503))
 def end_key(request: Request, id: str) -> Response:  # noqa: A002 - the path's word
     """Revoke an API key, by its id or name. Every server refuses it within a second."""
     with _told():
@@ -223,7 +234,7 @@ def end_key(request: Request, id: str) -> Response:  # noqa: A002 - the path's w
     return _changed(request, wire.answer(key.as_dict()))
 
 
-@router.get("/users", response_model=Users, responses=problems(401, 403, 503))
+@router.get("/users", response_model=Users, responses=problems(503))
 def users(request: Request) -> Response:
     """List the users, by name."""
     return wire.answer({"users": [user.as_dict() for user in list_users(_engine(request))]})
@@ -233,7 +244,7 @@ def users(request: Request) -> Response:
     "/users",
     status_code=201,
     response_model=UserFacts,
-    responses=problems(401, 403, 409, 422, 503, wrong="body"),
+    responses=problems(400, 401, 403, 409, 422, 503, wrong="body"),
 )
 async def add_user(request: Request, body: NewUser) -> Response:
     """Add a user."""
@@ -253,7 +264,7 @@ async def add_user(request: Request, body: NewUser) -> Response:
 
 
 @router.patch(
-    "/users/{name}", response_model=UserFacts, responses=problems(401, 403, 404, 422, 503, wrong="body")
+    "/users/{name}", response_model=UserFacts, responses=problems(400, 401, 403, 404, 422, 503, wrong="body")
 )
 async def edit_user(request: Request, name: str, body: UserChange) -> Response:
     """Change a user's role or password, or lock them out. A new password ends their sessions."""
@@ -273,9 +284,7 @@ async def edit_user(request: Request, name: str, body: UserChange) -> Response:
     return await asyncio.get_running_loop().run_in_executor(_passwords, work)
 
 
-@router.delete(
-    "/users/{name}", status_code=204, response_class=Response, responses=problems(401, 403, 404, 503)
-)
+@router.delete("/users/{name}", status_code=204, response_class=Response, responses=problems(404, 503))
 def remove_user(request: Request, name: str) -> Response:
     """Remove a user and their sessions."""
     with _told():

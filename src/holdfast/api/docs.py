@@ -76,6 +76,7 @@ def document(app: FastAPI, serving: Serving | None) -> dict[str, Any]:
     _, problem = models_json_schema([(Problem, "serialization")], ref_template=_REF)
     components = made.setdefault("components", {})
     components["securitySchemes"] = _SCHEMES
+    components["headers"] = _HEADERS
     made["security"] = [{name: []} for name in _SCHEMES]
     schemas = components.setdefault("schemas", {})
     schemas |= problem["$defs"]
@@ -101,17 +102,33 @@ def document(app: FastAPI, serving: Serving | None) -> dict[str, Any]:
             content = {"application/json": {"schema": tensors.SCHEMA, "example": shown}}
             operations["post"]["requestBody"] = {"required": True, "content": content}
         for method, operation in operations.items():
-            door = problems(401, 403, 429)
             if (path, method.upper()) in PUBLIC:
                 operation["security"] = []
-                door = {} if path in PROBES else problems(429)
-            operation["responses"] |= {
-                str(status): told
-                for status, told in door.items()
-                if str(status) not in operation["responses"]
-            }
+            _add_the_guards(path, operation)
             operation["summary"] = re.split(r"[.:,]\s|\.$", operation.get("description", ""))[0]
     return made
+
+
+def _add_the_guards(path: str, operation: dict[str, Any]) -> None:
+    """What the guard may answer before a route does, and the headers of all answers."""
+    own = operation["responses"]
+    guard = problems(400, wrong="host") | problems(500, wrong="internal")
+    if path not in PROBES:
+        guard |= problems(429)
+    if "requestBody" in operation:
+        guard |= problems(413)
+    if "security" not in operation:  # not public
+        guard |= problems(401, 403) | problems(503, wrong="store")
+    operation["responses"] = dict(
+        sorted(({str(status): said for status, said in guard.items()} | own).items())
+    )
+    for status, said in operation["responses"].items():
+        names = ["X-Request-ID", *_OF_STATUS.get(status, ())]
+        if path not in PROBES:
+            names += ["RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset"]
+        if status == "200" and "Idempotency-Key" in str(operation.get("parameters")):
+            names.append("Idempotency-Replayed")
+        said["headers"] = {name: {"$ref": f"#/components/headers/{name}"} for name in names}
 
 
 def _another(example: dict[str, Any], serving: Serving | None) -> dict[str, Any]:
@@ -124,6 +141,33 @@ _SCHEMES = {
     "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
     "token": {"type": "http", "scheme": "bearer", "description": "An access token, or an API key."},
 }
+
+_NUMBER = {"type": "integer", "minimum": 0}
+_HEADERS = {
+    "X-Request-ID": {
+        "description": "The request's own, or its trace's id, or a new one; stands in logs beside it.",
+        "required": True,
+        "schema": {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,128}$"},
+    },
+    "RateLimit-Limit": {"description": "Requests a minute.", "schema": _NUMBER},
+    "RateLimit-Remaining": {"description": "How many are left of them.", "schema": _NUMBER},
+    "RateLimit-Reset": {"description": "Seconds until there are more.", "schema": _NUMBER},
+    "Retry-After": {"description": "Seconds to wait before asking again.", "schema": _NUMBER},
+    "WWW-Authenticate": {"required": True, "schema": {"type": "string"}},
+    "Location": {"required": True, "description": "Where the job is.", "schema": {"type": "string"}},
+    "Idempotency-Replayed": {
+        "description": "These are the bytes of an earlier answer.",
+        "schema": {"const": "true"},
+    },
+}
+_OF_STATUS = {
+    "202": ("Location",),
+    "401": ("WWW-Authenticate",),
+    "429": ("Retry-After",),
+    "503": ("Retry-After",),
+    "507": ("Retry-After",),
+}
+"""Headers of answers with a status."""
 
 _TAGS = [
     {"name": "predictions", "description": "Ask about customers."},

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 router = APIRouter(tags=["jobs"], route_class=GuardedRoute)
 
 MOST_REASONS = 20
+MOST_DIGITS = 10
 FORMATS = ("csv", "parquet")
 MEDIA_TYPES = {"csv": "text/csv; charset=utf-8", "parquet": "application/vnd.apache.parquet"}
 ENDINGS = {".gz", ".zst", ".bz2", ".csv", ".tsv", ".txt", ".parquet", ".pq"}
@@ -43,6 +44,7 @@ _FORM = {
             "schema": {
                 "type": "object",
                 "required": ["file"],
+                "additionalProperties": False,
                 "properties": {
                     "file": {
                         "type": "string",
@@ -193,7 +195,12 @@ def _accept(request: Request, upload: Upload) -> Job:
     caller, settings = _caller(request), _settings(request)
     given = upload.fields
     reasons = given.get("reasons") or "0"
-    if not (reasons.isascii() and reasons.isdigit() and int(reasons[:3]) <= MOST_REASONS):
+    if not (
+        reasons.isascii()
+        and reasons.isdigit()
+        and len(reasons) < MOST_DIGITS
+        and int(reasons) <= MOST_REASONS
+    ):
         raise _wrong("reasons", f"a whole number from 0 to {MOST_REASONS} is needed")
     form = given.get("format") or None
     if form not in {None, *FORMATS}:

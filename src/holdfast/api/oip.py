@@ -16,6 +16,8 @@ from starlette.responses import Response  # noqa: TC002 - FastAPI reads the anno
 import holdfast
 from holdfast.api import tensors, wire
 from holdfast.api.answers import problems
+from holdfast.api.facts import Inferred, Ready, ServerName, TensorModel
+from holdfast.api.facts import Live as Alive
 from holdfast.api.policy import GuardedRoute
 from holdfast.api.predict import answered
 from holdfast.api.problems import problem
@@ -67,63 +69,65 @@ def _failure(error: HoldfastError) -> Response:
 
 _FAILED: dict[str, Any] = {"model": Failure, "description": "What is wrong."}
 _FAILURES: dict[int | str, dict[str, Any]] = problems(401, 403, 429) | {404: _FAILED, 503: _FAILED}
+_NOT_READY: dict[str, Any] = {"model": Ready, "description": "Not ready."}
+_IF_READY = _FAILURES | {503: {"model": Ready | Failure, "description": "Not ready."}}
 _REFUSALS = _FAILURES | dict.fromkeys((400, 408, 409, 413, 415, 422), _FAILED)
 
 router = APIRouter(tags=[TAG], route_class=_Route)
 
 
-@router.get("/v2", responses=problems(401, 403, 429))
+@router.get("/v2", response_model=ServerName, responses=problems(401, 403, 429))
 async def server() -> Response:
     """Name the server."""
     return wire.answer({"name": "holdfast", "version": holdfast.__version__, "extensions": []})
 
 
-@router.get("/v2/health/live")
+@router.get("/v2/health/live", response_model=Alive)
 async def live() -> Response:
     """Answer as long as the process does."""
     return wire.answer({"live": True})
 
 
-@router.get("/v2/health/ready", responses={503: {"description": "Not ready."}})
+@router.get("/v2/health/ready", response_model=Ready, responses={503: _NOT_READY})
 async def ready(request: Request) -> Response:
     """Tell whether predictions can be asked for."""
     return _ready(request, {})
 
 
-@router.get("/v2/models/{name}", responses=_FAILURES)
+@router.get("/v2/models/{name}", response_model=TensorModel, responses=_FAILURES)
 async def model(request: Request, name: str) -> Response:
     """Describe the model's tensors."""
     return wire.answer(tensors.described(_asked(request, name, None)))
 
 
-@router.get("/v2/models/{name}/versions/{version}", responses=_FAILURES)
+@router.get("/v2/models/{name}/versions/{version}", response_model=TensorModel, responses=_FAILURES)
 async def model_version(request: Request, name: str, version: str) -> Response:
     """Describe the tensors of a version."""
     return wire.answer(tensors.described(_asked(request, name, version)))
 
 
-@router.get("/v2/models/{name}/ready", responses=_FAILURES)
+@router.get("/v2/models/{name}/ready", response_model=Ready, responses=_IF_READY)
 async def model_ready(request: Request, name: str) -> Response:
     """Tell whether the model can be asked."""
     _asked(request, name, None)
     return _ready(request, {"name": name})
 
 
-@router.get("/v2/models/{name}/versions/{version}/ready", responses=_FAILURES)
+@router.get("/v2/models/{name}/versions/{version}/ready", response_model=Ready, responses=_IF_READY)
 async def version_ready(request: Request, name: str, version: str) -> Response:
     """Tell whether a version can be asked."""
     _asked(request, name, version)
     return _ready(request, {"name": name})
 
 
-@router.post("/v2/models/{name}/infer", responses=_REFUSALS)
+@router.post("/v2/models/{name}/infer", response_model=Inferred, responses=_REFUSALS)
 async def infer(request: Request, name: str) -> Response:
     """Predict up to 1,000 customers, one tensor a column."""
     _asked(request, name, None)
     return await answered(request.scope, request.receive, tensors.Tensors(name, None))
 
 
-@router.post("/v2/models/{name}/versions/{version}/infer", responses=_REFUSALS)
+@router.post("/v2/models/{name}/versions/{version}/infer", response_model=Inferred, responses=_REFUSALS)
 async def infer_version(request: Request, name: str, version: str) -> Response:
     """Predict as above, if this version is in charge."""
     _asked(request, name, version)

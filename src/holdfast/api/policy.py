@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from fastapi.routing import APIRoute
+from starlette.routing import compile_path
 
 from holdfast.access import Role
 from holdfast.api.problems import ForbiddenError
@@ -112,6 +113,20 @@ def allow(caller: Caller | None, path: str, method: str) -> None:
             f'This needs the role "{needed.label}"; yours is "{own}".',
             hint="Ask an administrator for a key or user of that role.",
         )
+
+
+def methods_of(path: str) -> list[str]:
+    """The methods that an address takes; of one that is a route by its own name, only that route's.
+
+    >>> methods_of("/keys"), methods_of("/jobs/score"), methods_of("/jobs/17")
+    (['GET', 'POST'], ['POST'], ['DELETE', 'GET'])
+    """
+    own = {method for route, method in _ROUTES if route == path}
+    return sorted(own or {method for route, method in _ROUTES if _FORMS[route].fullmatch(path)} or {"GET"})
+
+
+_ROUTES = PUBLIC | POLICY.keys()
+_FORMS = {route: compile_path(route)[0] for route, _ in _ROUTES}
 
 
 class GuardedRoute(APIRoute):

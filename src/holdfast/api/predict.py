@@ -40,7 +40,8 @@ IdempotencyKey = Annotated[
     str | None,
     Header(
         alias="Idempotency-Key",
-        max_length=255,
+        # Only for the documentation: one place checks it, for all ways in.
+        json_schema_extra={"minLength": 1, "maxLength": 255, "pattern": "^[!-~]([ -~]*[!-~])?$"},
         description="Up to 255 characters of your choice. Sent again with the same body, the request gets "
         "the same answer, byte for byte, for at least 24 hours; with another body, a 409.",
     ),

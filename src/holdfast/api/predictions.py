@@ -27,6 +27,8 @@ router = APIRouter(tags=["log"], route_class=GuardedRoute)
 
 LONGEST = 1_000
 """Characters of a filter."""
+NO_NUL = {"pattern": "^[^\\u0000]*$"}
+"""For the documentation: no text in the log has one."""
 
 
 class Logged(BaseModel):
@@ -78,13 +80,19 @@ class ErasedCustomer(BaseModel):
 
 def _wanted(
     *,
-    customer: Annotated[str | None, Query(max_length=LONGEST, description="Only this one's.")] = None,
+    customer: Annotated[
+        str | None, Query(max_length=LONGEST, json_schema_extra=NO_NUL, description="Only this one's.")
+    ] = None,
     since: Annotated[datetime | None, Query(description="Not before this; UTC unless it says.")] = None,
     until: Annotated[datetime | None, Query(description="Before this; UTC unless it says.")] = None,
-    version: Annotated[str | None, Query(max_length=20, description="Such as `v3`.")] = None,
+    version: Annotated[
+        str | None, Query(max_length=20, json_schema_extra=NO_NUL, description="Such as `v3`.")
+    ] = None,
     will_churn: Annotated[bool | None, Query(description="Only this decision.")] = None,
     min_probability: Annotated[float | None, Query(ge=0, le=1, description="At least this.")] = None,
-    key: Annotated[str | None, Query(max_length=LONGEST, description="Only this caller's.")] = None,
+    key: Annotated[
+        str | None, Query(max_length=LONGEST, json_schema_extra=NO_NUL, description="Only this caller's.")
+    ] = None,
 ) -> Wanted:
     """The filters that pages and exports share."""
     with _as_query():

@@ -36,25 +36,36 @@ _TYPES: dict[str, frozenset[type]] = {
 _DATATYPES = {Kind.NUMBER: "FP64", Kind.INTEGER: "INT64", Kind.BOOLEAN: "BOOL"}
 _MOST_TOLD = 10
 
+LONGEST_ID = 255
+"""Characters of the name that a client gives its request."""
+
 SCHEMA: dict[str, Any] = {
     "type": "object",
     "required": ["inputs"],
     "properties": {
-        "id": {"type": "string"},
+        "id": {"type": "string", "maxLength": LONGEST_ID},
         "inputs": {
             "type": "array",
+            "minItems": 1,
             "items": {
                 "type": "object",
                 "required": ["name", "shape", "datatype", "data"],
                 "properties": {
                     "name": {"type": "string", "description": "Of a column."},
-                    "shape": {"type": "array", "items": {"type": "integer"}},
-                    "datatype": {"type": "string"},
-                    "data": {"type": "array"},
+                    "shape": {"type": "array", "items": {"type": "integer"}, "minItems": 1, "maxItems": 2},
+                    "datatype": {"enum": list(_TYPES)},
+                    "data": {"type": "array", "minItems": 1, "maxItems": MAX_BATCH},
                 },
             },
         },
-        "outputs": {"type": "array", "items": {"type": "object", "required": ["name"]}},
+        "outputs": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["name"],
+                "properties": {"name": {"enum": list(OUTPUTS)}},
+            },
+        },
     },
 }
 """JSON Schema of a request."""
@@ -79,6 +90,9 @@ class Tensors:
         document = parsed(body)
         if not isinstance(document, dict):
             raise TensorError(f"The body must be an object, not {json_type(document)}.", hint=_FORM)
+        own = document.get("id", "")
+        if not isinstance(own, str) or len(own) > LONGEST_ID:
+            raise TensorError(f'"id" must be text of up to {LONGEST_ID} characters.', hint=_FORM)
         wanted = [
             str(one.get("name") if isinstance(one, dict) else one)[:80] for one in _list(document, "outputs")
         ]
@@ -165,9 +179,9 @@ def example(serving: Serving) -> dict[str, Any]:
 
 
 def _list(document: dict[str, Any], name: str) -> list[Any]:
-    found = document.get(name)
-    if found is None and name == "outputs":
+    if name == "outputs" and name not in document:
         return []
+    found = document.get(name)
     if not isinstance(found, list):
         raise TensorError(f'"{name}" must be a list of tensors.', hint=_FORM)
     return found
