@@ -32,7 +32,7 @@ check: $(READY) ## lint, format, types, and who may import whom
 	$(VENV)/bin/lint-imports --no-logo
 
 chaos: $(READY) ## kills, outages, overload and a soak at the size of a night (about an hour; SQLite and PostgreSQL)
-	CHAOS=1 $(PYTHON) -m pytest -q -m chaos tests/chaos
+	CHAOS=1 $(PYTHON) -m pytest -q -rP -m chaos tests/chaos
 
 bench: $(READY) ## speed and memory, as ratios measured in one run (about 8 minutes; QUICK=1: rougher, about 3)
 	$(PYTHON) benchmarks/speed.py $(if $(QUICK),--quick)

@@ -141,6 +141,7 @@ class Load:
     path: str = "/predict"
     check: Callable[[int, http.client.HTTPMessage, bytes, bytes], None] | None = None
     pause: float = 0.0
+    headers: dict[str, str] = field(default_factory=dict)
     statuses: Counter = field(default_factory=Counter)
     failures: list[str] = field(default_factory=list)
     _stop: threading.Event = field(default_factory=threading.Event)
@@ -175,7 +176,7 @@ class Load:
             turn += self.clients
             body = self.bodies[turn % len(self.bodies)]
             try:
-                status, headers, answer = client.ask("POST", self.path, body)
+                status, headers, answer = client.ask("POST", self.path, body, **self.headers)
                 if self.check is not None:
                     self.check(status, headers, answer, body)
             except Exception as error:  # noqa: BLE001 - whatever it is, the test is to see it

@@ -20,7 +20,7 @@ TICK_SECONDS = 0.1
 START_SECONDS = 120.0
 """How long a server may take until it answers, on a machine that does much else."""
 
-EXTRA_SECONDS = 10.0
+EXTRA_SECONDS = 30.0
 """Beyond the time that a server has for its last requests; one that is not gone then is killed."""
 
 SOON_SECONDS = 10.0
