@@ -143,3 +143,22 @@ def test_one_failure_in_twenty_makes_the_service_degraded(client, shop, good, mo
     client.post("/predict", json=good | {"tenure": 200})
     found = client.get("/health").json()
     assert (found["error_rate"], found["status"]) == (pytest.approx(3 / 43), "degraded")
+
+
+def test_what_goes_down_and_comes_back_is_logged_once(shop, proxied, caplog):
+    caplog.set_level("INFO", "holdfast")
+    shop.add()
+    proxy, database = proxied
+
+    def told():
+        health.tell()
+        found = [record.fields for record in caplog.records if record.getMessage() == "dependency"]
+        return [(fields["dependency"], fields["state"]) for fields in found]
+
+    with watched(shop, database) as health:
+        wait(lambda: health.status() == "ready")
+        assert told() == []
+        proxy.cut()
+        wait(lambda: sorted(told()) == [("database", "down"), ("log", "down")])
+        proxy.restore()
+        wait(lambda: sorted(told()[2:]) == [("database", "ok"), ("log", "ok")])

@@ -100,12 +100,13 @@ def test_each_line_of_a_request_has_its_correlation_id_and_no_other_s(lines):
     [
         ({}, 200, 0.01, False),
         ({}, 422, 0.01, False),
-        ({}, 503, 0.01, True),
+        ({}, 500, 0.01, True),
+        ({}, 503, 0.01, False),
         ({}, 200, log.SLOW_SECONDS, True),
         ({"debug": True}, 200, 0.01, True),
         ({"level": "debug"}, 200, 0.01, True),
-        ({"level": "warning"}, 503, 0.01, False),
-        ({"quiet": True}, 503, 0.01, False),
+        ({"level": "warning"}, 500, 0.01, False),
+        ({"quiet": True}, 500, 0.01, False),
     ],
 )
 def test_a_request_is_told_of_if_it_failed_or_was_slow(lines, options, status, seconds, told):

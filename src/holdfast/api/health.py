@@ -100,8 +100,7 @@ class Check:
 
     def _found(self, failed: str | None, kind: str | None = None) -> None:
         if failed != self._failed:
-            level, state = (logging.INFO, "ok") if failed is None else (logging.WARNING, "down")
-            event("dependency", level=level, dependency=self._name, state=state, kind=kind)
+            _tell(self._name, "ok" if failed is None else "down", kind=kind)
         self._failed = failed
 
 
@@ -122,6 +121,7 @@ class Health:
         self.draining = False
         self._live = live
         self._log = log
+        self._log_was: State = "ok"
         # With `async` the spool takes over while the database is away.
         self._strict = settings.durability == "ack"
         self._engine = impatient(engine, ANSWER_SECONDS)
@@ -144,12 +144,7 @@ class Health:
     def dependencies(self) -> dict[str, Dependency]:
         """Each dependency and how it is. Reads memory only."""
         found = {"model": self._model(), "database": self._of(self._database, required=self._strict)}
-        state = self._log.state
-        found["log"] = Dependency("ok")
-        if not state.writable:
-            found["log"] = Dependency("down", state.reason, required=self._strict)
-        elif state.spooled:
-            found["log"] = Dependency("degraded", "Predictions wait on this machine for the database.")
+        found["log"] = self._log_now()
         if self._redis is not None:
             found["redis"] = self._of(self._redis, required=False)
         return found
@@ -162,6 +157,22 @@ class Health:
         if any(one.state == "down" and one.required for one in found):
             return "not ready"
         return "ready" if all(one.state == "ok" for one in found) else "degraded"
+
+    def tell(self) -> None:
+        """Say in the server's log when the predictions' log has changed. Called now and then."""
+        found = self._log_now()
+        if found.state != self._log_was:
+            _tell("The log", found.state, reason=found.reason)
+        self._log_was = found.state
+
+    def _log_now(self) -> Dependency:
+        state = self._log.state
+        if not state.writable:
+            return Dependency("down", state.reason, required=self._strict)
+        if state.spooled:
+            reason = "Predictions wait on this machine for the database."
+            return Dependency("degraded", reason, required=self._strict)
+        return Dependency("ok", required=self._strict)
 
     def _model(self) -> Dependency:
         trouble = self._live.trouble
@@ -180,6 +191,11 @@ class Health:
 
     def _checks(self) -> list[Check]:
         return [self._database, *([self._redis] if self._redis else [])]
+
+
+def _tell(name: str, state: State, **why: str | None) -> None:
+    level = logging.INFO if state == "ok" else logging.WARNING
+    event("dependency", level=level, dependency=name.removeprefix("The ").lower(), state=state, **why)
 
 
 def _pinging(url: str) -> Callable[[], object]:

@@ -26,6 +26,7 @@ SLOW_SECONDS = 1.0
 """A request that takes longer is logged whatever came of it."""
 
 SERVER_FAULT = 500
+TURNED_AWAY = 503
 MOST_PLACES = 5
 """So many steps of a trace are told; all of them at level debug."""
 
@@ -48,6 +49,9 @@ def bind(correlation_id: str) -> None:
 def answered(method: str, route: str, status: int, seconds: float, caller: str | None) -> None:
     """Say what came of a request, if it failed through our fault or was slow; else only at level debug.
 
+    Requests that are turned away for a time (503) are many when they are any: what turns them away is told
+    when it begins, and they are counted.
+
     Args:
         method: of HTTP.
         route: the template of its path; the path itself may name a customer.
@@ -55,7 +59,8 @@ def answered(method: str, route: str, status: int, seconds: float, caller: str |
         seconds: from its arrival to its answer.
         caller: who asked, where that is known.
     """
-    level = logging.INFO if status >= SERVER_FAULT or seconds >= SLOW_SECONDS else logging.DEBUG
+    fault_of_ours = status >= SERVER_FAULT and status != TURNED_AWAY
+    level = logging.INFO if fault_of_ours or seconds >= SLOW_SECONDS else logging.DEBUG
     if _LOG.isEnabledFor(level):
         milliseconds = round(seconds * 1_000, 3)
         event(
