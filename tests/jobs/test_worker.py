@@ -3,18 +3,24 @@ from __future__ import annotations
 import gzip
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import polars as pl
 import pytest
+import sqlalchemy as sa
 
 from holdfast.jobs import State
 from holdfast.model import Model
 from holdfast.registry import Registry
 from holdfast.scoring import score_file
+from holdfast.store import writing
+from holdfast.store.tables import jobs
 
 
 @pytest.fixture
@@ -119,11 +125,6 @@ def test_a_job_that_was_scored_but_not_written_down_is_not_scored_again(  # noqa
     book, database, submit, worker, until, trained
 ):
     """Killed between the two: DBOS has the outcome."""
-    import sqlalchemy as sa  # noqa: PLC0415 - here alone
-
-    from holdfast.store import writing  # noqa: PLC0415 - as above
-    from holdfast.store.tables import jobs  # noqa: PLC0415 - as above
-
     job = submit(trained.table)
     worker()
     done = until(job, ended)
@@ -147,6 +148,49 @@ def test_a_job_that_is_cancelled_stops_and_leaves_nothing(  # noqa: PLR0917 - py
     assert book.get(job.id).state == State.CANCELLED
     assert book.get(job.id).done < 1
     assert not (settings.home / "jobs" / job.id).exists()
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_file_that_brings_the_worker_down_again_and_again_is_given_up(
+    settings, submit, worker, until, long_table
+):
+    job = submit(long_table)
+    first = worker()
+    until(job, lambda _: half_written(settings, job))
+    os.kill(first.pid, signal.SIGKILL)
+    _in_dbos(settings, "UPDATE workflow_status SET recovery_attempts = 50")
+    worker()
+    failed = until(job, ended)
+    assert failed.state == State.FAILED
+    assert "stopped 10 times" in failed.error["message"]
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_of_a_job_that_is_kept_no_longer_nothing_is_left(  # noqa: PLR0917 - pytest passes them by name
+    book, settings, submit, worker, until, database
+):
+    old, young = (submit(b"a,b\n1,2\n").id for _ in range(2))
+    first = worker()
+    for job in (old, young):
+        until(book.get(job), ended)
+    first.stop()
+    with writing(database) as connection:
+        long_ago = datetime.now(UTC) - timedelta(days=8)
+        connection.execute(sa.update(jobs).where(jobs.c.id == old).values(finished=long_ago))
+    _in_dbos(settings, f"UPDATE workflow_status SET completed_at = 1 WHERE workflow_uuid = '{old}'")  # noqa: S608 - ours
+    third = submit(b"a,b\n1,2\n")
+    worker()
+    until(third, ended)
+    assert {job.id for job in book.list()} == {young, third.id}
+    kept = _in_dbos(settings, "SELECT workflow_uuid FROM workflow_status")
+    assert {one for (one,) in kept} == {young, third.id}
+
+
+def _in_dbos(settings, statement):
+    """Do something to the workflows behind the worker's back."""
+    opened = sqlite3.connect(settings.home / "jobs.db")
+    with closing(opened), opened:
+        return opened.execute(statement).fetchall()
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -174,3 +218,17 @@ def _alive(pid):
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
     except FileNotFoundError:
         return False
+
+
+@pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
+def test_a_job_outlives_its_database(  # noqa: PLR0917 - pytest passes them by name
+    book, settings, submit, worker, until, expected, long_table, postgres
+):
+    job = submit(long_table)
+    worker()
+    until(job, lambda _: half_written(settings, job))
+    postgres.stop("immediate")
+    postgres.start()
+    finished = until(job, ended)
+    assert (finished.state, finished.error) == (State.DONE, None)
+    assert book.results(finished).read_bytes() == expected(long_table)

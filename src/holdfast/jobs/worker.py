@@ -12,7 +12,7 @@ import logging
 import os
 import threading
 import time
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from dbos import DBOS, DBOSConfig, Serializer, SetWorkflowID, WorkflowStatusString
@@ -115,7 +115,7 @@ class Worker:
             while not self._stopping.is_set():
                 try:
                     if time.monotonic() - swept >= SWEEP_SECONDS:
-                        self._book.sweep(timedelta(days=self._settings.job_days))
+                        self._sweep(timedelta(days=self._settings.job_days))
                         swept = time.monotonic()
                     job = self._book.next()
                     if job is not None:
@@ -130,6 +130,13 @@ class Worker:
         finally:
             DBOS.destroy()
 
+    def _sweep(self, keep: timedelta) -> None:
+        """Remove what is older: jobs, their files, their workflows."""
+        self._book.sweep(keep)
+        before = (datetime.now(UTC) - keep).isoformat()
+        old = DBOS.list_workflows(completed_before=before, load_input=False, load_output=False)
+        DBOS.delete_workflows([each.workflow_id for each in old])
+
     def _see_through(self, job: Job, workflow: Any) -> None:
         """Start a job's workflow, or find the one that was started, and write down what comes of it."""
         with SetWorkflowID(job.id):
@@ -139,12 +146,12 @@ class Worker:
             if status is None or status.status not in _ALIVE:
                 outcome = _outcome_of(status)
                 self._book.settle(job.id, State(outcome.pop("state")), outcome)
-                ended = self._registry_state(job.id)
+                ended = self._state_of(job.id)
                 _LOG.info("job ended", extra={"fields": {"job": job.id, "state": ended}})
                 return
             self._stopping.wait(POLL_SECONDS)
 
-    def _registry_state(self, job_id: str) -> str:
+    def _state_of(self, job_id: str) -> str:
         """What the book says now: a job that was cancelled stays so, whatever its workflow made of it."""
         try:
             return str(self._book.get(job_id).state)
