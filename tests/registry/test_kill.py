@@ -48,6 +48,7 @@ while True:
         registry.register(
             staged, name="customers", recipe="", contract_digest="", data_digest="", metrics={}
         )
+    print("registered", flush=True)
 """
 
 
@@ -85,11 +86,11 @@ def test_killed_at_each_point(registry, register, point, added, earlier):
 
 def test_killed_at_random_moments(registry, register):
     moments = random.Random(5)  # noqa: S311 - no secret, a repeatable test
-    most = 0
     for _ in range(4):
         with start(registry.home, "never") as process:
             assert process.stdout.readline() == b"ready\n"
-            time.sleep(moments.uniform(0.05, 0.3))
+            for _ in range(moments.randint(1, 4)):
+                assert process.stdout.readline() == b"registered\n"
+            time.sleep(moments.uniform(0, 0.05))
             process.kill()
-        most = assert_sound(registry, register)
-    assert most >= 8, "the registrations were killed before they did anything"
+        assert_sound(registry, register)
