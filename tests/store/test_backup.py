@@ -273,6 +273,28 @@ def test_what_is_no_file_is_a_usage_error(database, tmp_path):
             restore(database, tmp_path / "home", wrong, then=nothing)
 
 
+def of_the_first_schema(name, content_):
+    """What the first version would have written: its three tables and no more."""
+    first = {"versions", "deployment_events", "deployments"}
+    if name == "manifest.json":
+        said = json.loads(content_)
+        tables = [table for table in said["tables"] if table["name"] in first]
+        return [(name, json.dumps(said | {"schema": "v0001", "tables": tables}).encode())]
+    kept = not name.startswith("tables/") or name.removeprefix("tables/").split(".")[0] in first
+    return [(name, content_)] if kept else []
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_backup_of_an_older_schema_is_upgraded_as_it_comes_back(filled, saved, target, tmp_path):
+    def note(connection, restored, _before):
+        record(connection, "cli:ana", "db.restore", restored.digest)
+
+    restore(target, tmp_path / "elsewhere", altered(saved, tmp_path, of_the_first_schema), then=note)
+    assert revision(target) == HEAD
+    assert content(target)["versions"] == content(filled)["versions"]
+    assert verify(target).entries == 1
+
+
 def test_a_backup_is_of_one_moment(filled, tmp_path, monkeypatch):
     """Rows that are written while it runs are all left out, in whichever table."""
     import holdfast.store.backup as module  # noqa: PLC0415 - to write in the middle of it
