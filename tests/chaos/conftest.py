@@ -29,7 +29,7 @@ def size():
 @pytest.fixture(scope="session")
 def told():
     """Says a figure; ``make chaos`` shows what tests said."""
-    return print  # noqa: T201 - as the docstring says
+    return print
 
 
 @pytest.fixture(scope="session")

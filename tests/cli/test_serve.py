@@ -56,12 +56,12 @@ def test_in_words_it_says_where_it_is_and_what_to_do_next(tmp_path):
     assert (out, err) == ("", "Stopped.\n")
 
 
-def test_a_large_body_is_answered_on_a_real_connection_which_goes_on(tmp_path):
+def test_a_large_body_is_answered_on_a_real_connection_which_goes_on(tmp_path, installed):
     def pieces():
         for _ in range(160):
             yield b" " * 65_536
 
-    with serving(tmp_path, "--json") as process:
+    with serving(tmp_path, "--json", "--home", str(installed)) as process:
         url = told(process)["url"]
         with httpx2.Client(base_url=url, headers={"content-type": "application/json"}) as client:
             for body in (b" " * 10_000_000, pieces()):
@@ -111,7 +111,7 @@ def test_beyond_this_machine_it_answers_only_guarded(process, tmp_path, monkeypa
     refused = process(*line)
     assert refused.code == 2
     assert "somebody who may administer it" in refused.err
-    key = process("keys", "create", "--role", "admin", "--name", "ops", "--json").json()["key"]
+    key = process("keys", "create", "--role", "admin", "--name", "ops", "--json").json()["key"]["key"]
     with serving(tmp_path, "--json", *map(str, line[1:])) as server:
         url = told(server)["url"].replace("0.0.0.0", "127.0.0.1")  # noqa: S104 - where it said it answers
         assert httpx2.get(url + "/health").status_code == 401

@@ -31,15 +31,19 @@ _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close
 class Connection(HttpToolsProtocol):
     """uvicorn's HTTP connection with limits that it lacks."""
 
-    waits_since: float | None = None
+    _waits_since: float | None = None
     """When it began to be waited for a request's first line and headers, on the loop's clock."""
 
     _unread = 0
+    """Bytes of them so far."""
+
+    _incomplete = False
+    """Whether a request has begun and not yet arrived whole, be it answered or not."""
 
     def connection_made(self, transport: Any) -> None:
         """Begin to wait for a request."""
         super().connection_made(transport)
-        self.waits_since = self.loop.time()
+        self._waits_since = self.loop.time()
         count = len(self.connections)
         if count > 2 * MOST_CONNECTIONS:
             transport.abort()
@@ -49,27 +53,36 @@ class Connection(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Take a piece of a request."""
         super().data_received(data)
-        cycle = self.cycle
-        if cycle is not None and not cycle.response_complete:
-            self.waits_since, self._unread = None, 0
+        if self._waits_since is None:
             return
-        if self.waits_since is None:
-            self.waits_since = self.loop.time()
         self._unread += len(data)
         if self._unread > MOST_HEADER_BYTES and not self.transport.is_closing():
             self.transport.write(_TOO_LARGE)
             self.transport.close()
 
+    def on_message_begin(self) -> None:
+        """Take note of a request's first byte."""
+        super().on_message_begin()
+        self._waits_since, self._unread, self._incomplete = self.loop.time(), 0, True
+
+    def on_headers_complete(self) -> None:
+        """Let the request be answered; its body may still be on its way."""
+        self._waits_since = None
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """Take note of a request's last byte."""
+        self._incomplete = False
+        super().on_message_complete()
+
     def is_stuck(self, now: float, seconds: float) -> bool:
-        """Whether a request has not arrived whole, though it had so many seconds and twice as many by now."""
-        if self.waits_since is not None:
-            return now - self.waits_since > seconds
-        cycle = self.cycle
-        if cycle is None or not cycle.more_body or cycle.response_complete:
+        """Whether a request is still not there: its headers after so many seconds, all of it after twice."""
+        if self._waits_since is not None:
+            return now - self._waits_since > seconds
+        if not self._incomplete or (self.scope["path"], self.scope["method"]) in STREAMED:
             return False
-        if (cycle.scope["path"], cycle.scope["method"]) in STREAMED:
-            return False
-        return now - _begun(cycle, now) > 2 * seconds
+        begun: float = self.scope.setdefault("holdfast.seen", now)  # type: ignore[typeddict-item]  # our own
+        return now - begun > 2 * seconds
 
 
 def raise_descriptor_limit() -> None:
@@ -80,12 +93,6 @@ def raise_descriptor_limit() -> None:
         reach = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
         with suppress(OSError, ValueError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (reach, hard))
-
-
-def _begun(cycle: Any, now: float) -> float:
-    """When a request was first seen to be under way."""
-    begun: float = cycle.scope.setdefault("holdfast.seen", now)
-    return begun
 
 
 async def _full(scope: Scope, receive: Receive, send: Send) -> None:

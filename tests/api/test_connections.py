@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import shutil
+import socket
+
+import pytest
+from served import Client, Served
+
+from holdfast.api import connections
+
+HEAD = b"POST /predict HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
+
+
+@pytest.fixture(scope="module")
+def served(trained, tmp_path_factory):
+    """A server that is patient for a second."""
+    home = shutil.copytree(trained.home, tmp_path_factory.mktemp("patient") / "home")
+    with Served(home, request_seconds=1) as one:
+        yield one
+
+
+def everything(connection):
+    """What is answered until the connection ends."""
+    answer = b""
+    try:
+        while piece := connection.recv(65_536):
+            answer += piece
+    except ConnectionResetError:
+        pass
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("sent", "answer"),
+    [
+        (b"", b""),
+        (b"POST /pre", b""),
+        (HEAD + b"x-much:", b""),
+        (HEAD + b"content-length: 100\r\n\r\n{", b"HTTP/1.1 408 "),
+        (HEAD.replace(b"/predict", b"/auth/token") + b"content-length: 100\r\n\r\n{", b""),
+    ],
+    ids=["nothing", "first line", "header", "body", "body elsewhere"],
+)
+def test_a_request_that_never_ends_is_not_waited_for(served, sent, answer):
+    with socket.create_connection(served.address, timeout=60) as connection:
+        connection.sendall(sent)
+        assert everything(connection).startswith(answer)
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [b"x-a: " + b"a" * 4_096 + b"\r\n", b"a" * 4_096],
+    ids=["many headers", "one header"],
+)
+def test_endless_headers_are_not_kept(served, piece):
+    with socket.create_connection(served.address, timeout=60) as connection:
+        connection.sendall(HEAD + b"x-b: ")
+        answer = b""
+        with pytest.raises(OSError):  # noqa: PT012, PT011 - whichever way the connection ends
+            for _ in range(10_000):
+                connection.sendall(piece)
+            answer = everything(connection)
+            raise ConnectionResetError
+    assert answer in (b"", connections._TOO_LARGE)
+
+
+def test_a_kept_connection_goes_on_after_a_pause_longer_than_a_request_may_take(served):
+    client = Client(served.address)
+    assert client.ask("GET", "/livez")[0] == 200
+    own = client._connection.sock
+    with socket.create_connection(served.address, timeout=60) as other:
+        everything(other)  # ends once a request took too long
+    assert client.ask("GET", "/livez")[0] == 200
+    assert client._connection.sock is own
+    client.close()
+
+
+def test_beyond_the_most_connections_requests_are_shed_and_it_recovers(served):
+    kept = [Client(served.address) for _ in range(connections.MOST_CONNECTIONS)]
+    for client in kept:
+        assert client.ask("GET", "/livez")[0] == 200
+    one_more = Client(served.address)
+    status, headers, _ = one_more.ask("GET", "/livez")
+    assert (status, headers["retry-after"], headers["connection"]) == (503, "1", "close")
+    assert kept[0].ask("GET", "/livez")[0] == 200
+    for client in kept:
+        client.close()
+    assert one_more.ask("GET", "/livez")[0] in (200, 503)
+    one_more.close()
