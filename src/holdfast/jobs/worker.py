@@ -24,7 +24,7 @@ from holdfast.jobs import files
 from holdfast.jobs.book import JobBook
 from holdfast.jobs.job import Job, State
 from holdfast.model import Model
-from holdfast.scoring import OutputError, score_file
+from holdfast.scoring import BATCH_ROWS, OutputError, score_file
 from holdfast.store import StoreError
 
 if TYPE_CHECKING:
@@ -44,6 +44,8 @@ WRITE_SECONDS = 0.5
 SWEEP_SECONDS = 3_600.0
 MOST_STARTS = 10
 """A file that brings the worker down so often is given up."""
+EXPLAINED_ROWS = 5_000
+"""Rows at a time where reasons are wanted, which take long: a cancel waits for a batch."""
 NICE = 10
 """Predictions go first."""
 
@@ -195,6 +197,7 @@ class Worker:
             out,
             reasons=job.reasons,
             overwrite=True,
+            batch_rows=EXPLAINED_ROWS if job.reasons else BATCH_ROWS,
             progress=_Watch(self._book, job.id, self._stopping),
         )
         if done.rejects is not None:
