@@ -111,7 +111,7 @@ class Spool:
         file, gone = batch.file, len(batch.rows) + batch.damaged
         file.begin, file.rows = batch.end, file.rows - gone
         self.rows -= gone
-        if file.begin == file.size:
+        if file.begin >= file.size:  # more, if what a full disk tore could not be cut off
             self._files.remove(file)
             if file is self._own:
                 self._own = None
