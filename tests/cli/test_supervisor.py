@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 import os
 import signal
 import socket
@@ -161,13 +160,11 @@ def test_nothing_outlives_a_supervisor_that_is_killed(installed):
         wait_until(lambda: not servers_of(served), "the workers to end")
 
 
-def test_a_worker_that_cannot_begin_ends_the_command_with_its_reason(installed, holdfast, capfd):
+def test_a_worker_that_cannot_begin_ends_the_command_with_its_reason(installed, process):
     for file in installed.glob("holdfast.db*"):
         file.write_bytes(b"no database " * 1_000)
-    refused = holdfast("serve", "--home", installed, "--port", "0", "--workers", "2", "--json")
-    said = capfd.readouterr()
-    assert refused.code == 1
-    assert json.loads(refused.out or said.out)["error"]["code"] == "store"
+    refused = process("serve", "--home", installed, "--port", "0", "--workers", "2", "--json")
+    assert (refused.code, refused.json()["error"]["code"]) == (1, "store")
 
 
 class Process:
