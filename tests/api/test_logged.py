@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sqlite3
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
@@ -127,6 +129,26 @@ def test_a_race_of_requests_with_one_key_has_one_answer(shop, open_client, good,
         answers = [*pool.map(ask, range(8))]
     assert len(set(answers)) == 2
     assert {json.loads(answer)["prediction_id"] for answer in answers} == {row["id"] for row in rows_of(shop)}
+
+
+def test_where_the_log_may_wait_only_who_wants_to_repeat_hears_that_it_cannot(shop, open_client, good):
+    shop.add()
+    client = open_client(shop, durability="async")
+    with closing(sqlite3.connect(shop.home / "holdfast.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")  # nobody else may write
+        start = threading.Barrier(8)
+
+        def ask(n):
+            start.wait()
+            key = {"idempotency-key": f"k{n}"} if n % 2 else {}
+            return client.post("/predict", json=good, headers=key)
+
+        with ThreadPoolExecutor(8) as pool:
+            answers = [*pool.map(ask, range(8))]
+        other.execute("ROLLBACK")
+    assert [answer.status_code for answer in answers] == [200, 503] * 4
+    assert answers[1].json()["code"] == "log"
+    assert answers[1].headers["retry-after"] == "1"
 
 
 def test_rows_that_nobody_waits_for_are_written_by_the_end(shop, open_client, good):

@@ -62,7 +62,7 @@ class Desk:
     Args:
         live: the model.
         log: where each answer is written before it leaves, or soon after.
-        wait_for_log: whether an answer leaves only after it was logged.
+        wait_for_log: whether an answer leaves only after it was logged; so must one to be found again.
         cache: probabilities of equal records, if any are kept.
     """
 
@@ -83,7 +83,7 @@ class Desk:
         _trace(questions, "score", began)
         if not answered:
             done([results[at] for at in range(len(questions))])
-        elif self._wait or any(one.reply for one in answered.values()):
+        elif self._wait:
             put = time.perf_counter()
 
             def logged(outcomes: Sequence[Reply | Exception | None]) -> None:
@@ -118,8 +118,6 @@ class Desk:
         records = [record for span in spans for record in span.records]
         starts = [*accumulate(len(span.records) for span in spans)]
         scored = score(serving, records, starts[:-1], self._cache)
-        given = [answer for answer in scored.answers if answer is not None]
-        metrics.predicted([a["churn_probability"] for a in given], [a["risk_level"] for a in given])
         writer = _Writer(serving, scored, len(spans))
         answered = {}
         for span, end in zip(spans, starts, strict=True):
@@ -128,6 +126,8 @@ class Desk:
                 results[at], answered[at] = writer.write(questions[at], end - len(span.records), end)
             except HoldfastError as error:
                 results[at] = error
+        given = [answer for answer in scored.answers if answer is not None]
+        metrics.predicted([a["churn_probability"] for a in given], [a["risk_level"] for a in given])
         return answered
 
 

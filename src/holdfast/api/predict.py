@@ -109,8 +109,8 @@ async def answered(scope: Scope, receive: Receive, form: Form) -> Response:
     if key is not None:
         told = await _recalled(app_state.recall, question, key, scope)
     if told is None:
-        online: MicroBatcher[Question, Told] = app_state.online
-        told = await online.ask(question, 1 + len(body) // ROW_BYTES)
+        batcher: MicroBatcher[Question, Told] = app_state.online if key is None else app_state.repeatable
+        told = await batcher.ask(question, 1 + len(body) // ROW_BYTES)
     response = Response(told.body, media_type="application/json")
     if told.replayed:
         response.headers["idempotency-replayed"] = "true"
