@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import asyncio
 import shutil
 import socket
 
 import pytest
 from served import Client, Served
 
-from holdfast.api import connections
+from holdfast.api import connections, guard
 
 HEAD = b"POST /predict HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
 
@@ -87,3 +88,48 @@ def test_beyond_the_most_connections_requests_are_shed_and_it_recovers(served):
         client.close()
     assert one_more.ask("GET", "/livez")[0] in (200, 503)
     one_more.close()
+
+
+def test_bodies_that_do_not_end_fill_no_memory(serve_model, make_model):
+    app = serve_model(make_model()).app
+    piece = bytes(4 * guard.MEBI)
+    many = guard.MOST_HELD // len(piece)
+    answers = []
+
+    async def ask(end):
+        sent = iter([{"type": "http.request", "body": piece, "more_body": True}])
+
+        async def receive():
+            if (message := next(sent, None)) is not None:
+                return message
+            await end.wait()
+            return {"type": "http.disconnect"}
+
+        async def send(message):
+            answers.append(message)
+
+        headers = [(b"host", b"localhost"), (b"content-type", b"application/json")]
+        scope = {
+            "type": "http",
+            "method": "POST",
+            "path": "/predict",
+            "query_string": b"",
+            "headers": headers,
+        }
+        await app(scope | {"client": ("127.0.0.1", 50_000)}, receive, send)
+
+    async def crowd():
+        end = asyncio.Event()
+        waiting = [asyncio.create_task(ask(end)) for _ in range(many)]
+        await asyncio.sleep(0)
+        while app.guard._held < many * len(piece):  # noqa: ASYNC110 - the guard has no event to wait for
+            await asyncio.sleep(0.01)
+        assert answers == []
+        await ask(end)
+        end.set()
+        await asyncio.gather(*waiting)
+
+    asyncio.run(crowd())
+    assert answers[0]["status"] == 503
+    assert dict(answers[0]["headers"])[b"retry-after"] == b"1"
+    assert app.guard._held == 0

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import sys
@@ -63,6 +64,11 @@ def test_a_hangup_replaces_every_worker_and_fails_no_request(installed, bodies):
             )
             load.wait_for(100)
         assert (set(load.statuses), load.failures) == ({200}, [])
+        client = Client(served.address)
+        figures = client.ask("GET", "/metrics")[2].decode()
+        client.close()
+        counted = re.findall(r"^churn_predictions_total\{.*\} ([0-9.]+)$", figures, re.MULTILINE)
+        assert sum(map(float, counted)) == load.answered  # also by those that are gone
 
 
 def test_servers_behind_a_balancer_are_restarted_one_after_the_other_without_a_failure(installed, bodies):

@@ -28,6 +28,7 @@ from holdfast.api.problems import (
 )
 from holdfast.api.wire import new_ids
 from holdfast.errors import HoldfastError
+from holdfast.scoring import OverloadedError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,6 +46,9 @@ LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
 LOOPBACK = frozenset({"127.0.0.1", "::1", "::ffff:127.0.0.1"})
 
 MEBI = 1024 * 1024
+MOST_HELD = 128 * MEBI
+"""Bytes of the bodies of all requests under way; many that are each small enough could fill the memory."""
+
 MOST_HOSTS = 64
 """Host headers that were found good, remembered as they were written."""
 
@@ -120,6 +124,7 @@ class Guard:
         # Beyond loopback nothing is given to a request without credentials, and an address cannot be rebound.
         self._any_address = settings.host.strip("[]").lower() not in {"localhost", *LOOPBACK}
         self._good_hosts: set[bytes] = set()
+        self._held = 0
         self._origins = {origin.lower().encode() for origin in settings.cors_origins}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -149,7 +154,7 @@ class Guard:
                 route = (scope["path"], scope["method"])
                 streamed = route in STREAMED
                 app = self._quick.get(route, self._app)
-                await app(scope, receive if streamed else self._limited(receive), watched)
+                await app(scope, receive if streamed else self._limited(scope, receive), watched)
             else:
                 await refused(scope, receive, watched)
         except ClientDisconnect:
@@ -160,6 +165,7 @@ class Guard:
                 await problem(InternalError())(scope, receive, watched)
             status = SERVER_FAULT
         finally:
+            self._held -= scope.get("holdfast.held", 0)
             self._traffic.count(scope, status or SERVER_FAULT)
 
     async def _refused(self, scope: Scope, headers: Headers, added: Added) -> Response | None:
@@ -245,15 +251,20 @@ class Guard:
             hint="Send fewer customers at a time; for whole files use `holdfast score`.",
         )
 
-    def _limited(self, receive: Receive) -> Receive:
+    def _limited(self, scope: Scope, receive: Receive) -> Receive:
         taken = 0
 
         async def limited() -> Message:
             nonlocal taken
             message = await receive()
-            taken += len(message.get("body", b""))
+            size = len(message.get("body", b""))
+            taken += size
+            self._held += size
+            scope["holdfast.held"] = taken
             if taken > self._max_body:
                 raise self._too_large()
+            if self._held > MOST_HELD:
+                raise OverloadedError
             return message
 
         return limited
