@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from fastapi import APIRouter, Request
-from pydantic import BaseModel, ConfigDict, Field
+from fastapi import APIRouter, Path, Request
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from starlette.responses import Response
 
 from holdfast.access import AccessError, Caller, NameTakenError, Role, UnknownNameError, role_of
@@ -20,6 +20,7 @@ from holdfast.access.sessions import Login, log_in, log_out, refresh_login
 from holdfast.access.users import change_user, create_user, delete_user, list_users
 from holdfast.api import wire
 from holdfast.api.answers import problems
+from holdfast.api.fields import whole
 from holdfast.api.guard import address_of
 from holdfast.api.policy import GuardedRoute
 from holdfast.api.problems import BodyError, NoSuchError, RateError, TakenError, UnauthorizedError
@@ -49,6 +50,9 @@ router = APIRouter(tags=["access"], route_class=GuardedRoute)
 
 RoleName = Literal["viewer", "scorer", "analyst", "operator", "admin"]
 Password = Annotated[str, Field(min_length=SHORTEST, max_length=LONGEST)]
+
+
+UserName = Annotated[str, Path(examples=["ana"])]
 
 
 class _Body(BaseModel):
@@ -90,7 +94,9 @@ class NewKey(_Body):
     name: str = Field(max_length=100, examples=["crm"], json_schema_extra={"pattern": KEY_NAME})
     role: RoleName = Field(examples=["scorer"])
     expires_days: float | None = Field(None, ge=0.001, le=36_500, examples=[90])
-    rate: int | None = Field(None, ge=1, le=2**31 - 1, description="Requests a minute, where not the usual.")
+    rate: Annotated[int | None, BeforeValidator(whole)] = Field(
+        None, ge=1, le=2**31 - 1, description="Requests a minute, where not the usual."
+    )
 
 
 class KeyFacts(BaseModel):
@@ -227,7 +233,7 @@ def make_key(request: Request, body: NewKey) -> Response:
 
 
 @router.delete("/keys/{id}", response_model=KeyFacts, responses=problems(404, 503))
-def end_key(request: Request, id: str) -> Response:  # noqa: A002 - the path's word
+def end_key(request: Request, id: Annotated[str, Path(examples=["crm"])]) -> Response:  # noqa: A002 - the path's word
     """Revoke an API key, by its id or name. Every server refuses it within a second."""
     with _told():
         key = revoke_key(_engine(request), actor=_caller(request).id, ref=id)
@@ -266,7 +272,7 @@ async def add_user(request: Request, body: NewUser) -> Response:
 @router.patch(
     "/users/{name}", response_model=UserFacts, responses=problems(400, 401, 403, 404, 422, 503, wrong="body")
 )
-async def edit_user(request: Request, name: str, body: UserChange) -> Response:
+async def edit_user(request: Request, name: UserName, body: UserChange) -> Response:
     """Change a user's role or password, or lock them out. A new password ends their sessions."""
 
     def work() -> Response:
@@ -285,7 +291,7 @@ async def edit_user(request: Request, name: str, body: UserChange) -> Response:
 
 
 @router.delete("/users/{name}", status_code=204, response_class=Response, responses=problems(404, 503))
-def remove_user(request: Request, name: str) -> Response:
+def remove_user(request: Request, name: UserName) -> Response:
     """Remove a user and their sessions."""
     with _told():
         delete_user(_engine(request), actor=_caller(request).id, name=name)

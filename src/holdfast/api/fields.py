@@ -62,7 +62,7 @@ def schema(column: Column) -> dict[str, Any]:
     if column.kind is Kind.DATE:
         return {"type": ["string", "null"], "format": "date", **said}
     if column.kind is Kind.ID:
-        return {"type": ["string", "integer"], "maxLength": LONGEST_TEXT, **said}
+        return {"type": ["string", "integer"], "pattern": r"\S", "maxLength": LONGEST_TEXT, **said}
     if column.levels is None:
         return {"type": ["string", "number", "null"], "maxLength": LONGEST_TEXT, **said}
     # Listed levels first, so that forms can offer them; any other text is taken too.

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Path, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response  # noqa: TC002 - FastAPI reads the annotations
 
@@ -34,6 +34,11 @@ class ModelFacts(BaseModel):
     metrics: dict[str, Any] = Field(description="On its test split.")
 
 
+Ref = Annotated[
+    str, Path(description="champion, challenger, or a number such as 3 or v3.", examples=["champion"])
+]
+
+
 class Models(BaseModel):
     """Every version, oldest first."""
 
@@ -56,15 +61,17 @@ def models(request: Request) -> Response:
 @router.get(
     "/models/{ref}", response_model=ModelFacts, responses=problems(401, 403, 404, 503, wrong="version")
 )
-def model(request: Request, ref: str) -> Response:
+def model(request: Request, ref: Ref) -> Response:
     """Tell about one version: `champion`, `challenger`, or a number such as `3` or `v3`."""
     return wire.answer(_facts(_registry(request).resolve(ref)))
 
 
 @router.post(
-    "/models/{ref}/promote", response_model=Changed, responses=problems(401, 403, 404, 503, wrong="version")
+    "/models/{ref}/promote",
+    response_model=Changed,
+    responses=problems(401, 403, 404, 503, wrong="version") | problems(409, wrong="artefact"),
 )
-def promote(request: Request, ref: str) -> Response:
+def promote(request: Request, ref: Ref) -> Response:
     """Make a version champion, after its files were verified. Every server follows within a second."""
     registry = _registry(request)
     before = next((version for version in registry.list() if version.status == "champion"), None)
