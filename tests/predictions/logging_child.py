@@ -51,4 +51,5 @@ def row(id_: str) -> tuple:
     return (id_, "r", NOON, "C-1", NOON, "m", "v1", "champion", "{}", 0.25, 0.5, False, 1.5, None, "c")
 
 
-main(*sys.argv[1:])
+if __name__ == "__main__":
+    main(*sys.argv[1:])
