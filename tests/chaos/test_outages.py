@@ -39,19 +39,19 @@ class Trouble(TcpProxy):
 
     def __init__(self, server):
         super().__init__((server.host, server.port))
-        self._server = server
+        self._behind = server
 
     def begin(self, trouble):
         if trouble == "slow":
             self.delay = 8.0
         elif trouble == "restart":
-            self._server.stop()
+            self._behind.stop()
         else:
             getattr(self, trouble)()
 
     def end(self, trouble):
         if trouble == "restart":
-            self._server.start()
+            self._behind.start()
         self.restore()
 
 
