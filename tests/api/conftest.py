@@ -213,11 +213,11 @@ def serve_model(tmp_path_factory):
     """Opens a client of a service that has one model and no registry."""
     opened = []
 
-    def one(model, **settings):
+    def one(model, *, home=None, engine=None, **settings):
         live = Live(NoRegistry())
         live.current = Serving(model, Intake(model.contract))
-        home = tmp_path_factory.mktemp("home")
-        app = create_app(live, Settings(home=home, **settings), open_store(home))
+        home = home or tmp_path_factory.mktemp("home")
+        app = create_app(live, Settings(home=home, **settings), engine or open_store(home))
         client = TestClient(app, base_url="http://127.0.0.1", client=("127.0.0.1", 50_000))
         client.__enter__()
         opened.append(client)

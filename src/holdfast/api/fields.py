@@ -28,6 +28,10 @@ _EXACT = 2**53
 LONGEST_TEXT = 1_000
 """Characters of a text. No level, id or date is as long; a log of longer ones would fill the disk."""
 
+NO_NUL = r"^[^\u0000]*$"
+ID_PATTERN = r"^[^\u0000]*[^\s\u0000][^\u0000]*$"
+"""An id has more than spaces."""
+
 EXAMPLE_DATE = "2024-06-01"
 
 
@@ -62,12 +66,16 @@ def schema(column: Column) -> dict[str, Any]:
     if column.kind is Kind.DATE:
         return {"type": ["string", "null"], "format": "date", **said}
     if column.kind is Kind.ID:
-        return {"type": ["string", "integer"], "pattern": r"\S", "maxLength": LONGEST_TEXT, **said}
+        return {"type": ["string", "integer"], "pattern": ID_PATTERN, "maxLength": LONGEST_TEXT, **said}
     if column.levels is None:
-        return {"type": ["string", "number", "null"], "maxLength": LONGEST_TEXT, **said}
+        return {"type": ["string", "number", "null"], "pattern": NO_NUL, "maxLength": LONGEST_TEXT, **said}
     # Listed levels first, so that forms can offer them; any other text is taken too.
     return {
-        "anyOf": [{"enum": list(column.levels)}, {"type": ["string", "number"]}, {"type": "null"}],
+        "anyOf": [
+            {"enum": list(column.levels)},
+            {"type": ["string", "number"], "pattern": NO_NUL, "maxLength": LONGEST_TEXT},
+            {"type": "null"},
+        ],
         **said,
     }
 
@@ -108,12 +116,12 @@ def plain_integers(values: Sequence[Any]) -> Sequence[Any] | None:
 
 
 def plain_text(values: Sequence[Any]) -> Sequence[Any] | None:
-    """Text that is not too long."""
+    """Text that is not too long and holds no NUL."""
     types = set(map(type, values))
     if not types <= {str, type(None)}:
         return None
-    texts = values if types == {str} else filter(None, values)
-    return values if max(map(len, texts), default=0) <= LONGEST_TEXT else None
+    texts = values if types == {str} else [*filter(None, values)]
+    return values if max(map(len, texts), default=0) <= LONGEST_TEXT and "\0" not in "".join(texts) else None
 
 
 def _plain_booleans(
@@ -191,6 +199,8 @@ def text(value: Any) -> Any:
     """A level or an id: text, or a number, written as files write it (3.0 is 3)."""
     if isinstance(value, str) and len(value) > LONGEST_TEXT:
         raise PydanticCustomError("value", "longer than {most} characters", {"most": f"{LONGEST_TEXT:,}"})
+    if isinstance(value, str) and "\0" in value:  # PostgreSQL has no such text
+        raise PydanticCustomError("value", "holds NUL, which no text can")
     if value is None or isinstance(value, str):
         return value
     if isinstance(value, bool) or not isinstance(value, int | float):

@@ -292,7 +292,8 @@ def _job(row: sa.Row[Any]) -> Job:
 
 
 def _one(connection: sa.Connection, job_id: str, owner: str | None = None) -> Job:
-    row = connection.execute(sa.select(jobs).where(jobs.c.id == job_id)).one_or_none()
+    named = sa.select(jobs).where(jobs.c.id == job_id)
+    row = connection.execute(named).one_or_none() if "\0" not in job_id else None  # no text of PostgreSQL
     if row is None or owner not in {None, row.owner}:
         raise UnknownJobError
     return _job(row)
