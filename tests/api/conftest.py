@@ -3,6 +3,9 @@ from __future__ import annotations
 import json
 import logging
 import math
+import threading
+from gzip import decompress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -247,3 +250,28 @@ def lines(capsys):
     root.handlers = before[0]
     root.setLevel(before[1])
     own.setLevel(before[2])
+
+
+@pytest.fixture
+def collector():
+    """A collector of OTLP over HTTP; gives its address and the bodies that it was sent."""
+    bodies = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self):
+            body = self.rfile.read(int(self.headers["content-length"]))
+            if self.headers.get("content-encoding") == "gzip":
+                body = decompress(body)
+            bodies.append((self.path, body))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}", bodies
+        server.shutdown()
+        thread.join()
