@@ -18,6 +18,7 @@ from holdfast.access import AccessError, Caller, Role
 from holdfast.api.log import fault
 from holdfast.api.policy import ASSETS, PROBES, STREAMED, is_public
 from holdfast.api.problems import (
+    HeaderError,
     HostError,
     InternalError,
     OriginError,
@@ -84,6 +85,17 @@ ON_ASSETS = [*_ALWAYS, (_CSP, _NOTHING), (b"cache-control", b"public, max-age=36
 
 _CORRELATION = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 _TRACEPARENT = re.compile(rb"[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}.*")
+_SINGLE = frozenset(
+    {
+        b"host",
+        b"origin",
+        b"authorization",
+        b"x-api-key",
+        b"content-type",
+        b"content-length",
+        b"idempotency-key",
+    }
+)
 _FORWARDED = (b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-real-ip", b"via")
 
 
@@ -171,6 +183,8 @@ class Guard:
     async def _refused(self, scope: Scope, headers: Headers, added: Added) -> Response | None:
         """The answer to a request that may go no further; else none, and ``scope`` says who asks."""
         try:
+            if len(headers) < len(scope["headers"]):
+                _check_single(scope)
             self._check_host(headers.get(b"host", b""))
             origin = headers.get(b"origin")
             if self._origins:
@@ -268,6 +282,15 @@ class Guard:
             return message
 
         return limited
+
+
+def _check_single(scope: Scope) -> None:
+    """Refuse a request of which whoever stands before us may have read another one of two headers."""
+    seen = set()
+    for name, _ in scope["headers"]:
+        if name in _SINGLE and name in seen:
+            raise HeaderError(f"The header {name.decode('latin-1')} is there twice.", hint="Send it once.")
+        seen.add(name)
 
 
 def correlation_of(headers: Headers) -> str:

@@ -101,6 +101,12 @@ class HostError(ProblemError):
     code = "host"
 
 
+class HeaderError(ProblemError):
+    """A header stands there twice, so that two servers could read two requests."""
+
+    code = "request"
+
+
 class UnauthorizedError(ProblemError):
     """The request is from nobody that may ask. ``expired``: a new token would help."""
 
