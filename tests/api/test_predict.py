@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import json
+import threading
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import polars as pl
@@ -193,3 +195,21 @@ def test_the_fields_order_does_not_matter(client, good):
 
 
 JSON = {"content-type": "application/json"}
+
+
+def test_what_takes_long_keeps_no_single_prediction_waiting(client, shop, good, monkeypatch):
+    model = shop.models[1]
+    explain, began, go = model.explain, threading.Event(), threading.Event()
+
+    def slow(frame):
+        began.set()
+        assert go.wait(30)
+        return explain(frame)
+
+    monkeypatch.setattr(model, "explain", slow)
+    with ThreadPoolExecutor(1) as pool:
+        explanation = pool.submit(client.post, "/explain", json=good)
+        assert began.wait(30)
+        assert client.post("/predict", json=good).status_code == 200
+        go.set()
+        assert explanation.result().status_code == 200

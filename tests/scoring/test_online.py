@@ -171,7 +171,9 @@ def test_what_waited_too_long_fails_and_is_not_begun():
             for asked in (first, late):  # the one is worked on, but for too long
                 with pytest.raises(OverloadedError):
                     await asked
-            assert (made.shed, made.waiting) == (2, 0)
+            with pytest.raises(OverloadedError):  # also who comes when nobody else is left
+                await made.ask(4)
+            assert (made.shed, made.waiting) == (3, 0)
             worker.go.set()
             assert await made.ask(3) == 6
         assert worker.batches == [[1], [3]]

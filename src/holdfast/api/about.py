@@ -125,7 +125,7 @@ def sample(state: State) -> None:
     cache: AnswerCache | None = state.cache
     health.tell()
     metrics.sampled(
-        queue=state.online.waiting + state.repeatable.waiting,
+        queue=state.online.waiting + state.apart.waiting,
         log=log.state,
         cache=(cache.hits, cache.misses) if cache else (0, 0),
         up={name: found.state != "down" for name, found in health.dependencies().items()},

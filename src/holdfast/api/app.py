@@ -80,20 +80,17 @@ def create_app(live: Live, settings: Settings, engine: sa.Engine) -> Service:
     )
     app.state.health = Health(live, settings, engine, app.state.log)
     app.state.cache = AnswerCache(settings) if settings.cache_seconds else None
-    quick, sure = (
-        Desk(live, app.state.log, wait_for_log=wait, cache=app.state.cache)
-        for wait in (settings.durability == "ack", True)
-    )
+    desk = Desk(live, app.state.log, wait_for_log=settings.durability == "ack", cache=app.state.cache)
     batcher = partial(
         MicroBatcher,
         rows=settings.batch_rows,
         queue=settings.queue_rows,
         patience=settings.request_seconds,
     )
-    app.state.online = batcher(quick.work, wait=settings.batch_wait_ms / 1_000)
-    # Requests with an Idempotency-Key wait for the database whatever others do, so not together with them.
-    app.state.repeatable = batcher(sure.work)
-    app.state.recall = batcher(sure.recall)
+    app.state.online = batcher(desk.work, wait=settings.batch_wait_ms / 1_000)
+    # What takes long must not keep single predictions waiting: it has a thread of its own.
+    app.state.apart = batcher(desk.work)
+    app.state.recall = batcher(desk.recall)
     app.include_router(predict.router)
     app.include_router(about.router)
     app.include_router(oip.router)
@@ -136,7 +133,7 @@ async def _running(app: FastAPI) -> AsyncIterator[None]:
         beside.cancel()
         with suppress(asyncio.CancelledError):
             await beside
-        for batcher in (app.state.online, app.state.repeatable, app.state.recall):
+        for batcher in (app.state.online, app.state.apart, app.state.recall):
             await asyncio.to_thread(batcher.close)
         await asyncio.to_thread(log.close)
         if app.state.cache is not None:

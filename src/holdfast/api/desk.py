@@ -19,7 +19,7 @@ from holdfast.predictions import Answered, Reply
 from holdfast.store.tables import CHAMPION
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from holdfast.api.forms import Form
     from holdfast.api.live import Live, Serving
@@ -52,6 +52,8 @@ class Told:
     """The answer to a question."""
 
     body: bytes
+    predictions: Sequence[tuple[float, str]] = ()
+    """Probability and risk level of each customer that was predicted."""
     replayed: bool = False
     """Whether these are the bytes of an earlier answer under the same Idempotency-Key."""
 
@@ -81,18 +83,23 @@ class Desk:
         spans = _read(questions, results)
         answered = self._score(questions, spans, results) if spans else {}
         _trace(questions, "score", began)
-        if not answered:
+        # An answer that is to be found again waits for the log, whatever others do.
+        waiting = {at: one for at, one in answered.items() if self._wait or one.reply}
+        alone = [at for at in answered if at not in waiting]
+        if alone:
+            self._log.put([answered[at] for at in alone], None)
+            _count(results, alone)
+        put = time.perf_counter()
+
+        def logged(outcomes: Sequence[Reply | Exception | None]) -> None:
+            _trace(questions, "commit", put)
+            _count(results, [at for at, one in zip(waiting, outcomes, strict=True) if one is None])
+            _merge(questions, results, [*waiting], outcomes)
             done([results[at] for at in range(len(questions))])
-        elif self._wait:
-            put = time.perf_counter()
 
-            def logged(outcomes: Sequence[Reply | Exception | None]) -> None:
-                _trace(questions, "commit", put)
-                done(_merged(questions, results, [*answered], outcomes))
-
-            self._log.put([*answered.values()], logged)
+        if waiting:
+            self._log.put([*waiting.values()], logged)
         else:
-            self._log.put([*answered.values()], None)
             done([results[at] for at in range(len(questions))])
 
     def recall(
@@ -126,8 +133,6 @@ class Desk:
                 results[at], answered[at] = writer.write(questions[at], end - len(span.records), end)
             except HoldfastError as error:
                 results[at] = error
-        given = [answer for answer in scored.answers if answer is not None]
-        metrics.predicted([a["churn_probability"] for a in given], [a["risk_level"] for a in given])
         return answered
 
 
@@ -168,13 +173,20 @@ def again(question: Question, reply: Reply) -> Told:
     return Told(reply.body, replayed=True)
 
 
-def _merged(
+def _count(results: Mapping[int, Told | Exception], logged: Sequence[int]) -> None:
+    """Count the predictions of these questions, which are as good as logged."""
+    told = [one for at in logged if isinstance(one := results[at], Told)]
+    pairs = [pair for one in told for pair in one.predictions]
+    metrics.predicted([probability for probability, _ in pairs], [level for _, level in pairs])
+
+
+def _merge(
     questions: Sequence[Question],
     results: dict[int, Told | Exception],
     logged: Sequence[int],
     outcomes: Sequence[Reply | Exception | None],
-) -> list[Told | Exception]:
-    """The results, after the log has said what became of each that was to be logged."""
+) -> None:
+    """Put into the results what the log says became of each that was to be logged."""
     for at, outcome in zip(logged, outcomes, strict=True):
         if isinstance(outcome, Reply):
             try:
@@ -183,7 +195,6 @@ def _merged(
                 results[at] = error
         elif outcome is not None:
             results[at] = outcome
-    return [results[at] for at in range(len(questions))]
 
 
 class _Writer:
@@ -241,4 +252,5 @@ class _Writer:
         reply = None
         if question.scope:
             reply = Reply(question.scope, question.digest, request, 200, body)
-        return Told(body), Answered(request, rows, reply)
+        predicted = [(one["churn_probability"], one["risk_level"]) for one in answers.values()]
+        return Told(body, predicted), Answered(request, rows, reply)

@@ -109,7 +109,8 @@ async def answered(scope: Scope, receive: Receive, form: Form) -> Response:
     if key is not None:
         told = await _recalled(app_state.recall, question, key, scope)
     if told is None:
-        batcher: MicroBatcher[Question, Told] = app_state.online if key is None else app_state.repeatable
+        quick = form is _ONE and (key is None or app_state.settings.durability == "ack")
+        batcher: MicroBatcher[Question, Told] = app_state.online if quick else app_state.apart
         told = await batcher.ask(question, 1 + len(body) // ROW_BYTES)
     response = Response(told.body, media_type="application/json")
     if told.replayed:

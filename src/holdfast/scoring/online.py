@@ -212,7 +212,7 @@ class MicroBatcher(Generic[Item, Result]):
         while self._queue and self._queue[0].since < too_old:
             self.waiting -= self._queue[0].rows
             self._give_up(self._queue.popleft())
-        if self._queue and self._busy:
+        if self._busy:  # nothing else looks at what comes behind it
             loop.call_later(self._patience, self._late, loop, ())
 
     def _give_up(self, one: _Waiting[Item, Result]) -> None:
