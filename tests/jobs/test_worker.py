@@ -6,6 +6,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -15,7 +16,8 @@ import polars as pl
 import pytest
 import sqlalchemy as sa
 
-from holdfast.jobs import State
+from holdfast.jobs import State, files
+from holdfast.jobs.worker import _Watch
 from holdfast.model import Model
 from holdfast.registry import Registry
 from holdfast.scoring import score_file
@@ -94,7 +96,36 @@ def test_what_is_wrong_with_a_file_is_told_without_our_paths(settings, submit, w
     assert found["versionless"].error["message"] == "The server failed."
     assert str(settings.home) not in str(found)
     assert "upload" not in str([job.error for job in found.values()])
-    assert [path for path in (settings.home / "jobs").iterdir() if path.is_dir()] == []
+    folder = settings.home / "jobs"
+    until(sent["versionless"], lambda _: not any(path.is_dir() for path in folder.iterdir()))
+
+
+def test_an_archive_of_one_endless_line_is_given_up_soon(settings, submit, worker, until, trained):
+    header, first, *_ = trained.table.read_bytes().splitlines(keepends=True)
+    bomb = gzip.compress(header + first + b"a" * 300_000_000)
+    assert len(bomb) < 1_000_000
+    job = submit(bomb, file="bomb.csv.gz")
+    after = submit(trained.table)
+    worker()
+    found = until(job, ended)
+    assert (found.state, found.error["code"]) == (State.FAILED, "source")
+    assert found.error["where"].startswith("bomb.csv.gz")
+    assert str(settings.home) not in str(found)
+    assert until(after, ended).state == State.DONE
+
+
+def test_scoring_stops_before_its_answers_fill_the_disk(book, submit, trained, monkeypatch):
+    """What the disk has left is looked at while a file is scored: an archive may hold more than it has."""
+    job = submit(trained.table)
+    book.begin(job.id)
+    monkeypatch.setattr("holdfast.jobs.worker.WRITE_SECONDS", 0.0)
+    watch = _Watch(book, job.id, threading.Event())
+    watch.start("scoring", 100.0)
+    watch.advance(50.0)
+    assert book.get(job.id).done == 0.5
+    monkeypatch.setattr(files, "RESERVE", 1 << 62)
+    with pytest.raises(files.NoRoomError):
+        watch.advance(25.0)
 
 
 def test_a_job_outlives_stops_and_kills_of_its_worker(  # noqa: PLR0917 - pytest passes them by name

@@ -206,7 +206,7 @@ class Worker:
 
     def _told(self, error: HoldfastError, job: Job) -> dict[str, str]:
         """What the owner is told: of the file all, in its own name; of the server no more than must be."""
-        if not isinstance(error, DataError | OutputError):
+        if not isinstance(error, DataError | OutputError | files.NoRoomError):
             _LOG.error("fault", exc_info=error, extra={"fields": {"job": job.id}})
             return {**_FAULT, "code": error.code}
         upload = files.upload_of(self._settings.home, job)
@@ -263,6 +263,7 @@ class _Watch:
         if time.monotonic() - self._written < WRITE_SECONDS:
             return
         self._written = time.monotonic()
+        files.check_room(self._book.home)  # a small archive may hold more than the disk does
         share = min(self._done / self._total, 1.0) if self._total else 0.0
         try:
             if not self._book.advance(self._job_id, share):
