@@ -65,7 +65,7 @@ def _answer(session: Session, settings: Settings, bound: socket.socket, *, one_o
     with session.registry() as registry:
         may_listen(settings.host, settings, Gate(registry.engine, settings))
         live = Live(registry)
-        jobs = None if one_of_many else _jobs(settings)
+        jobs = None if one_of_many else _jobs(session, settings)
 
         def ready() -> None:
             document, words = _announced(live, url_of(bound))
@@ -108,7 +108,7 @@ def _supervise(session: Session, settings: Settings, bound: socket.socket) -> No
             drain_seconds=settings.linger_seconds + settings.drain_seconds,
             announce=announce,
             forget=lambda pid: mark_process_dead(pid, metrics),  # type: ignore[no-untyped-call]  # has no types
-            beside=_jobs(settings),
+            beside=_jobs(session, settings),
         )
         failed = supervisor.run()
     if failed is not None:  # it has said why, on stderr or as a document
@@ -125,11 +125,13 @@ def _command(session: Session, settings: Settings, bound: socket.socket) -> list
     return [*map(str, line), *(name for name, on in flags.items() if on)]
 
 
-def _jobs(settings: Settings) -> Kept:
-    """The process that scores files in the background."""
+def _jobs(session: Session, settings: Settings) -> Kept:
+    """The process that scores files in the background; it says no more than this one."""
     from holdfast.cli.supervisor import Kept  # noqa: PLC0415 - help must not wait for it
     from holdfast.jobs import start_worker  # noqa: PLC0415 - as above
 
+    if (session.quiet or session.json) and not session.debug and settings.log_level in ("debug", "info"):
+        settings = settings.model_copy(update={"log_level": "warning"})
     return Kept(lambda: start_worker(settings))
 
 

@@ -213,9 +213,12 @@ class _Shared:
             with suppress(queue.Empty):
                 pairs = self._waiting.get(timeout=WRITING_SECONDS)
                 with self._redis.pipeline(transaction=False) as pipeline:
+                    pipeline.get(GENERATION)
                     for key, value in pairs:
                         pipeline.set(PREFIX + token + key, value, px=self._milliseconds)
-                    pipeline.execute()
+                    if pipeline.execute()[0] != token:
+                        self._forget()
+                        return
 
 
 def _client(url: str) -> Redis:
