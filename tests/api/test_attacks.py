@@ -338,3 +338,33 @@ def test_of_a_field_that_is_given_twice_the_last_counts_everywhere(serve_model, 
     assert found["churn_probability"] == other["churn_probability"]
     many = client.post("/predict/batch", content=f'{{"customers": [{twice}]}}', headers=kind).json()
     assert many["predictions"][0]["churn_probability"] == other["churn_probability"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("POST", "/predict", {"x" * 1_000_000: 1}),
+        ("POST", "/predict", {"City": "x" * 1_000_000}),
+        ("POST", "/predict", {"Plan": ["x" * 1_000_000]}),
+        ("POST", "/predict/batch", {"customers": [{"Joined": "x" * 999, "Plan": ["x" * 900]}] * 1_000}),
+        ("POST", "/predict/batch", {"x" * 1_000_000: 1}),
+        ("POST", "/v2/models/customers/infer", {"inputs": [{"name": "x" * 1_000_000}]}),
+        ("POST", "/v2/models/customers/infer", {"inputs": [], "outputs": [{"name": "x" * 1_000_000}]}),
+        ("POST", "/auth/token", {"x" * 1_000_000: 1}),
+        ("POST", "/auth/token", {f"k{number}": 1 for number in range(100_000)}),
+        ("POST", "/users", {"name": "x" * 100, "role": "x" * 1_000_000}),
+        ("GET", "/models/" + "x" * 50_000, None),
+        ("GET", "/models/v" + "9" * 5_000, None),
+        ("GET", "/jobs/" + "x" * 50_000, None),
+        ("GET", "/v2/models/" + "x" * 50_000, None),
+        ("DELETE", "/keys/" + "x" * 50_000, None),
+        ("GET", "/predictions?limit=" + "9" * 50_000, None),
+        ("GET", "/audit?before=" + "9" * 5_000, None),
+    ],
+    ids=lambda value: str(value)[:30],
+)
+def test_a_refusal_is_short_however_long_the_request(serve_model, make_model, method, path, body):
+    client = serve_model(make_model(), rate_limit=10**6)
+    answered = client.request(method, path, json=body)
+    assert 400 <= answered.status_code < 500, answered.text[:500]
+    assert len(answered.content) < 20_000

@@ -162,7 +162,7 @@ async def _query_problem(_request: Request, error: Exception) -> Response:
     if not isinstance(error, RequestValidationError):  # pragma: no cover - as above
         raise error
     found = error.errors()
-    wrong = [{"field": str(e["loc"][-1]), "reason": e["msg"]} for e in found]
+    wrong = [{"field": str(e["loc"][-1])[:80], "reason": e["msg"]} for e in found]
     hint = "GET /docs shows what it takes."
     if any(e["type"] == "json_invalid" for e in found):
         return problem(NotJsonError("The body is not JSON.", hint=hint))

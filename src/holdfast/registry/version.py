@@ -97,7 +97,7 @@ def pick(versions: Sequence[Version], ref: str) -> Version:
         raise UnknownVersionError("No model is registered yet.", hint=TRAIN_FIRST)
     if wanted == "challenger":
         raise UnknownVersionError("There is no challenger.", hint=f"Registered: {_listed(versions)}.")
-    raise UnknownVersionError(f'There is no version "{ref}".', hint=f"Registered: {_listed(versions)}.")
+    raise UnknownVersionError(f'There is no version "{ref[:100]}".', hint=f"Registered: {_listed(versions)}.")
 
 
 def _listed(versions: Sequence[Version], most: int = 10) -> str:
