@@ -117,6 +117,7 @@ def create_key(
     key = Key(ident, name, role, rate, now, expires, None, digest)
     row = {"id": ident, "name": name, "role": role.label, "rate": rate, "hash": digest}
     with writing(opened) as connection:
+        audit.hold(connection)
         try:
             connection.execute(sa.insert(api_keys).values(**row, created=now, expires=expires))
         except IntegrityError as error:
@@ -157,6 +158,7 @@ def revoke_key(opened: sa.Engine, *, actor: str, ref: str) -> Key:
         StoreError: the database cannot be written.
     """
     with writing(opened) as connection:
+        audit.hold(connection)
         keys = keys_of(connection)
         key = next((k for k in keys if k.id == ref), None) or next((k for k in keys if k.name == ref), None)
         if key is None:

@@ -2,6 +2,9 @@
 
 A refresh token that comes back after it was replaced was copied by somebody, and nobody can tell who of the
 two is the owner: the session ends.
+
+Whoever changes anything here, in users or in keys holds the audit trail before reading anything: nobody
+decides by what another is about to change, and nobody waits for one who waits for them.
 """
 
 from __future__ import annotations
@@ -61,6 +64,7 @@ def log_in(opened: sa.Engine, name: str, password: str, *, days: float) -> Login
     now = datetime.now(UTC)
     session, refresh, digest = _new_token(str(uuid.uuid4()))
     with writing(opened) as connection:
+        audit.hold(connection)
         if _active(connection, name) != user:  # changed while the password was being checked
             raise AccessError("The name or the password is wrong.")
         over = (sessions.c.user == user.name) & (sessions.c.expires < now - timedelta(days=1))
@@ -81,6 +85,7 @@ def refresh_login(opened: sa.Engine, token: str) -> Login:
     session = _session_of(token)
     now = datetime.now(UTC)
     with writing(opened) as connection:
+        audit.hold(connection)
         row = _alive(connection, session, now)
         user = None if row is None else _active(connection, row.user)
         if row is None or user is None:
@@ -105,6 +110,7 @@ def log_out(opened: sa.Engine, token: str) -> None:
     session = _session_of(token)
     now = datetime.now(UTC)
     with writing(opened) as connection:
+        audit.hold(connection)
         row = _alive(connection, session, now)
         if row is not None and hmac.compare_digest(_digest(token), row.hash):
             connection.execute(sa.update(sessions).where(sessions.c.id == session).values(ended=now))
@@ -128,7 +134,7 @@ def _alive(connection: sa.Connection, session: str, now: datetime) -> sa.Row[Any
     wanted = sa.select(sessions.c.id, sessions.c.user, sessions.c.hash).where(
         sessions.c.id == session, sessions.c.ended.is_(None), sessions.c.expires > now
     )
-    return connection.execute(wanted.with_for_update()).one_or_none()
+    return connection.execute(wanted).one_or_none()
 
 
 def _new_token(session: str) -> tuple[str, str, str]:

@@ -65,6 +65,7 @@ def create_user(opened: sa.Engine, *, actor: str, name: str, role: Role, passwor
     user = User(name, role, datetime.now(UTC), None, hash_password(password))
     row = {"name": name, "role": role.label, "password": user.password, "created": user.created}
     with writing(opened) as connection:
+        audit.hold(connection)
         try:
             connection.execute(sa.insert(users).values(**row))
         except IntegrityError as error:
@@ -127,6 +128,7 @@ def change_user(
     hashed = None if password is None else hash_password(password)
     now = datetime.now(UTC)
     with writing(opened) as connection:
+        audit.hold(connection)
         before = find_user(connection, name)
         values: dict[str, Any] = {}
         if role is not None and role is not before.role:
@@ -156,6 +158,7 @@ def delete_user(opened: sa.Engine, *, actor: str, name: str) -> None:
         StoreError: the database cannot be written.
     """
     with writing(opened) as connection:
+        audit.hold(connection)
         user = find_user(connection, name)
         connection.execute(sa.delete(sessions).where(sessions.c.user == user.name))
         connection.execute(sa.delete(users).where(users.c.name == user.name))
