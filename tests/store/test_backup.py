@@ -183,6 +183,47 @@ def test_the_erased_stay_erased_and_the_revoked_revoked(filled, saved, tmp_path)
     assert {row[0]: row[-1] for row in now["api_keys"]} == {"one": later, "two": None}
 
 
+def test_who_was_locked_out_since_stays_out_and_old_passwords_stay_old(database, tmp_path):
+    later = NOON + timedelta(days=1)
+    people = ("ana", "ben", "cleo", "dora", "emil")
+    with writing(database) as connection:
+        facts = [{"name": name, "role": "analyst", "password": "old", "created": NOON} for name in people]
+        connection.execute(sa.insert(t.users), facts)
+        change = sa.update(t.users)
+        connection.execute(change.where(t.users.c.name == "dora").values(disabled=NOON))
+        record(connection, "cli:ana", "users.create", "user:ana")
+    saved = backup(database, tmp_path / "home", tmp_path / "saved" / "one.backup").path
+    with writing(database) as connection:
+        connection.execute(change.where(t.users.c.name == "ana").values(disabled=later, role="admin"))
+        other = {"password": "new", "role": "viewer"}
+        connection.execute(change.where(t.users.c.name == "ben").values(other))
+        connection.execute(sa.delete(t.users).where(t.users.c.name == "cleo"))
+        connection.execute(change.where(t.users.c.name == "dora").values(disabled=later))
+        session = {"id": "s", "user": "ana", "hash": DIGEST, "created": NOON, "expires": later}
+        connection.execute(sa.insert(t.sessions).values(session))
+    found = restore(database, tmp_path / "home", saved, replace=True, then=nothing)
+    with reading(database) as connection:
+        rows = connection.execute(sa.select(t.users))
+        now = {row.name: (row.role, row.password, row.disabled) for row in rows}
+        assert connection.execute(sa.select(t.sessions)).all() == []
+    assert now.pop("cleo")[2] > later
+    assert now == {
+        "ana": ("analyst", "old", later),
+        "ben": ("viewer", "new", None),
+        "dora": ("analyst", "old", later),
+        "emil": ("analyst", "old", None),
+    }
+    assert found.locked_out == ("ana", "cleo")
+
+
+def test_nobody_is_locked_out_of_a_database_that_never_had_users(filled, saved, target, tmp_path):
+    upgrade(target)
+    with writing(target) as connection:
+        record(connection, "cli:ana", "db.upgrade", HEAD)
+    restore(target, tmp_path / "elsewhere", saved, replace=True, then=nothing)
+    assert content(target)["users"] == content(filled)["users"]
+
+
 def test_a_restore_that_fails_leaves_everything_as_it_was(filled, saved, tmp_path):
     home = tmp_path / "home"
     (home / "artefacts" / "customers" / "1" / "more.txt").write_text("only here")

@@ -114,8 +114,8 @@ def restore(
 ) -> None:
     """Bring back a backup, into SQLite or PostgreSQL, whichever it came from. Stop the servers before.
 
-    The whole file is verified before anything is changed. Customers who were erased since stay erased,
-    and keys that were revoked since stay revoked.
+    The whole file is verified before anything is changed. Customers who were erased since stay erased, keys
+    that were revoked since stay revoked, and users who were locked out since stay out.
     """
     from holdfast.audit import record, verify  # noqa: PLC0415 - help must not wait for it
     from holdfast.predictions.archive import FOLDER as ARCHIVE  # noqa: PLC0415 - as above
@@ -142,6 +142,7 @@ def restore(
         "rows": found.rows,
         "model_files": found.files,
         "erased_again": removed,
+        "locked_out": found.locked_out,
         "audit_sound": sound,
         "other_secret": other,
     }
@@ -155,7 +156,10 @@ def restore(
         if sound
         else ["The audit trail is not as it was recorded: holdfast audit verify names the entries."]
     )
-    session.answer(document, words, *trail, *([UNRECOGNISED] if other else []))
+    out = [f"Disabled, as they were disabled or deleted since: {', '.join(found.locked_out)}."]
+    session.answer(
+        document, words, *(out if found.locked_out else ()), *trail, *([UNRECOGNISED] if other else [])
+    )
 
 
 for _command in (status, upgrade, backup, restore):

@@ -1,12 +1,15 @@
 """Brings back what `holdfast.store.backup` wrote, into a database of either kind.
 
 Nothing is changed before every byte of the file was verified; then all of the database changes in one
-transaction. What must not come back does not: tombstones of erased customers stay, revoked keys stay revoked.
+transaction. What must not come back does not: tombstones of erased customers stay, revoked keys stay revoked,
+and users who were locked out or have another password or role since do not get back what they had.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from dataclasses import replace as changed
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -17,12 +20,20 @@ from holdfast.progress import NullProgress
 from holdfast.store import unpack
 from holdfast.store.engine import StoreError, place_of, reading, writing
 from holdfast.store.schema import HEAD, migrate, revision
-from holdfast.store.tables import Moment, api_keys, audit_head, metadata, tombstones
+from holdfast.store.tables import (
+    ROLES,
+    Moment,
+    api_keys,
+    audit,
+    audit_head,
+    metadata,
+    tombstones,
+    users,
+)
 
 if TYPE_CHECKING:
     import tarfile
     from collections.abc import Callable
-    from datetime import datetime
     from pathlib import Path
 
     from holdfast.progress import Progress
@@ -43,6 +54,8 @@ class Restored:
     manifest: unpack.Manifest
     rows: dict[str, int]
     files: int
+    locked_out: tuple[str, ...] = ()
+    """Users who are enabled in the file, and disabled now: disabled or deleted since."""
 
 
 def restore(
@@ -89,6 +102,7 @@ def restore(
                         _load(connection, tar, table, progress)
                     migrate(connection, HEAD)
                     before.put_back(connection)
+                    found = changed(found, locked_out=before.lock_out(connection))
                     then(connection, found, before.head)
         except OSError as error:
             raise StoreError(
@@ -133,6 +147,8 @@ class _Before:
 
     stones: dict[str, datetime]
     revoked: dict[str, datetime]
+    people: dict[str, sa.Row[Any]] | None
+    """Users by name; none if the database never had any."""
     head: dict[str, Any]
 
     def put_back(self, connection: sa.Connection) -> None:
@@ -147,18 +163,39 @@ class _Before:
             again = sa.and_(api_keys.c.id == key, api_keys.c.revoked.is_(None))
             connection.execute(sa.update(api_keys).where(again).values(revoked=at))
 
+    def lock_out(self, connection: sa.Connection) -> tuple[str, ...]:
+        """Give users no more than they had; returns who is disabled thereby."""
+        if self.people is None:
+            return ()
+        out, now = [], datetime.now(UTC)
+        for user in connection.execute(sa.select(users).order_by(users.c.name)).all():
+            had = self.people.get(user.name)
+            times = [at for at in (user.disabled, now if had is None else had.disabled) if at is not None]
+            values: dict[str, Any] = {"disabled": max(times, default=None)}
+            if had is not None:
+                role = min(user.role, had.role, key=ROLES.index)
+                values |= {"password": had.password, "role": role}
+            connection.execute(sa.update(users).where(users.c.name == user.name).values(values))
+            if times and user.disabled is None:
+                out.append(user.name)
+        return tuple(out)
+
 
 def _emptied(connection: sa.Connection) -> _Before:
     """Remove all tables; gives what must outlive them."""
     if not sa.inspect(connection).has_table("alembic_version"):
-        return _Before({}, {}, {"number": 0})
+        return _Before({}, {}, None, {"number": 0})
     stones = {row.customer_hash: row.at for row in connection.execute(sa.select(tombstones))}
     ended = sa.select(api_keys.c.id, api_keys.c.revoked).where(api_keys.c.revoked.is_not(None))
     revoked = {row.id: row.revoked for row in connection.execute(ended)}
+    had_users = sa.select(audit.c.number).where(audit.c.action.startswith("users.")).limit(1)
+    people = None
+    if connection.scalar(had_users) is not None:
+        people = {row.name: row for row in connection.execute(sa.select(users))}
     head = connection.execute(sa.select(audit_head.c.number, audit_head.c.hash)).mappings().first()
     metadata.drop_all(connection)
     connection.execute(sa.text("DROP TABLE alembic_version"))
-    return _Before(stones, revoked, dict(head or {"number": 0}))
+    return _Before(stones, revoked, people, dict(head or {"number": 0}))
 
 
 def _load(connection: sa.Connection, tar: tarfile.TarFile, rows: unpack.Rows, progress: Progress) -> None:

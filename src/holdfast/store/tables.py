@@ -160,6 +160,9 @@ api_keys = sa.Table(
 )
 """Programs that may ask."""
 
+ROLES = ("viewer", "scorer", "analyst", "operator", "admin")
+"""What callers may be, lowest first; `holdfast.access.Role` says what each may do."""
+
 users = sa.Table(
     "users",
     metadata,
