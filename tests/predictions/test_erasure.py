@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import random
+import threading
 from datetime import UTC, datetime, timedelta
 
 import polars as pl
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from holdfast import audit
 from holdfast.errors import UsageError
-from holdfast.predictions import erasure
+from holdfast.predictions import Answered, PredictionLog, erasure, log
 from holdfast.predictions.archive import archive, keeping
 from holdfast.predictions.erasure import apply_tombstones, can_be_id, customer_hash, erase, last_erasure
 from holdfast.predictions.formats import export
@@ -301,6 +302,49 @@ def test_deleted_rows_leave_no_trace_in_a_database_that_was_long_in_use(database
     for number in range(0, 300, 30):
         erase(database, settings, f"C-{number:05d}-x", "test")
         assert traces(settings.home, f"C-{number:05d}-x") == []
+
+
+def test_predictions_are_logged_while_a_customer_is_erased(database, settings, make_row, now, monkeypatch):
+    """Although the file is large and holds ids of others that begin alike."""
+    if database.dialect.name != "sqlite":
+        pytest.skip("there is no file that all share")
+    monkeypatch.setattr(log, "PATIENCE_SECONDS", 1.0)
+    chance = random.Random(9)  # noqa: S311 - no secret, a repeatable test
+    for start in range(0, 12_000, 1_500):
+        ids = [f"C-{(start + number) * 7919 % 60_000}" for number in range(1_500)]
+        rows = [make_row(chance, now, customer, record="r" * 10_000) for customer in ids]
+        add_predictions(database, [*rows, make_row(chance, now, "C-4711")])
+    writer = PredictionLog(database, queue=9, spool=settings.home / "spool", keep=DAY, hashed=str)
+    outcomes, stop = [], threading.Event()
+
+    def ask():
+        while not stop.is_set():
+            row = make_row(chance, datetime.now(UTC), f"C-{chance.randrange(60_000):07d}")
+            told = threading.Event()
+
+            def done(found, told=told):
+                outcomes.extend(found)
+                told.set()
+
+            writer.put([Answered(row["request"], [tuple(row.values())])], done)
+            told.wait()
+
+    asking = threading.Thread(target=ask)
+    writer.start()
+    asking.start()
+    try:
+        done = erase(database, settings, "C-4711", "test")
+    finally:
+        stop.set()
+        asking.join()
+        writer.close()
+    assert done.left == ()
+    assert done.removed["predictions"] >= 8
+    assert len(outcomes) > 1
+    assert set(outcomes) == {None}
+    assert count(database, Wanted()) == 12_008 - done.removed["predictions"] + len(outcomes)
+    with reading(database) as connection:
+        assert connection.exec_driver_sql("PRAGMA integrity_check").scalar() == "ok"
 
 
 def test_the_hash_is_keyed_and_whole():
