@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 import uvicorn
 
@@ -32,6 +32,16 @@ TICKS_BETWEEN_LOOKS = 10
 """uvicorn ticks ten times a second."""
 
 
+class Beside(Protocol):
+    """What runs for as long as a server does."""
+
+    def tend(self) -> None:
+        """See to it that it runs. Called ten times a second."""
+
+    def stop(self) -> None:
+        """End it, and wait until it has."""
+
+
 def serve(
     live: Live,
     settings: Settings,
@@ -39,7 +49,7 @@ def serve(
     bound: socket.socket,
     *,
     ready: Callable[[], None],
-    tend: Callable[[], None] = lambda: None,
+    beside: Beside | None = None,
     one_of_many: bool = False,
 ) -> None:
     """Answer requests until SIGINT, SIGTERM or SIGHUP; requests that have begun are finished.
@@ -53,7 +63,7 @@ def serve(
         engine: its database.
         bound: listens here; closed at the end.
         ready: called once the service answers.
-        tend: called ten times a second.
+        beside: what runs for as long as the server does.
         one_of_many: whether other processes answer on the same socket. Then SIGHUP, or the end of the process
             at the other end of stdin, makes only this one leave: at once, and without turning red.
     """
@@ -72,7 +82,7 @@ def serve(
         # An int by its type only; what is finished sooner ends sooner.
         timeout_graceful_shutdown=cast("int", settings.drain_seconds),
     )
-    server = _Server(config, app, settings, ready=ready, tend=tend, one_of_many=one_of_many)
+    server = _Server(config, app, settings, ready=ready, beside=beside, one_of_many=one_of_many)
     with bound, _stopped_quietly(server):
         server.run(sockets=[bound])
 
@@ -85,14 +95,14 @@ class _Server(uvicorn.Server):
         settings: Settings,
         *,
         ready: Callable[[], None],
-        tend: Callable[[], None],
+        beside: Beside | None,
         one_of_many: bool,
     ) -> None:
         super().__init__(config)
         self._app = app
         self._settings = settings
         self._ready = ready
-        self._tend = tend
+        self._beside = beside
         self._one_of_many = one_of_many
         self._leaves = False
 
@@ -106,7 +116,8 @@ class _Server(uvicorn.Server):
 
     async def on_tick(self, counter: int) -> bool:
         """Look after what no request looks after; true when the end has come."""
-        self._tend()
+        if self._beside is not None and not self.should_exit:
+            self._beside.tend()
         if counter % TICKS_BETWEEN_LOOKS == 0:
             now, seconds = asyncio.get_running_loop().time(), self._settings.request_seconds
             for connection in cast("set[Connection]", self.server_state.connections):
@@ -116,6 +127,8 @@ class _Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Let each client know before its connection ends."""
+        beside = asyncio.to_thread(self._beside.stop) if self._beside is not None else asyncio.sleep(0)
+        stopped = asyncio.create_task(beside)
         last = (b"connection", b"close")
         self.config.encoded_headers.append(last)
         self.server_state.default_headers.append(last)
@@ -125,6 +138,7 @@ class _Server(uvicorn.Server):
         self._listen_no_more(sockets)
         await self._wait(LAST_ANSWER_SECONDS, lambda: not self.server_state.connections)
         await super().shutdown(sockets)
+        await stopped
 
     def leave(self) -> None:
         """End, while others go on: without turning red and without lingering."""

@@ -76,15 +76,7 @@ def _answer(session: Session, settings: Settings, bound: socket.socket, *, one_o
                 sys.stdout.flush()
 
         try:
-            run(
-                live,
-                settings,
-                registry.engine,
-                bound,
-                ready=ready,
-                tend=jobs.tend if jobs else lambda: None,
-                one_of_many=one_of_many,
-            )
+            run(live, settings, registry.engine, bound, ready=ready, beside=jobs, one_of_many=one_of_many)
         finally:
             if jobs:
                 jobs.stop()

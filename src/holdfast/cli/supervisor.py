@@ -9,6 +9,7 @@ import json
 import os
 import signal
 import subprocess
+import threading
 import time
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -249,6 +250,8 @@ class Supervisor:
 
     def _end(self) -> None:
         """End everything; told to stop a second time, at once."""
+        beside = threading.Thread(target=self._beside.stop if self._beside else lambda: None)
+        beside.start()
         left = self._servers + self._leaving
         for server in left:
             server.send(signal.SIGTERM)
@@ -261,8 +264,7 @@ class Supervisor:
         for server in self._servers + self._leaving:
             _ = server.ready  # what it still said
             server.release()
-        if self._beside is not None:
-            self._beside.stop()
+        beside.join()
 
     def _on_stop(self, _sent: int, _frame: FrameType | None) -> None:
         self._stops += 1
