@@ -11,6 +11,7 @@ import errno
 import os
 import re
 import shutil
+import stat
 import sys
 import tempfile
 from contextlib import contextmanager, suppress
@@ -87,6 +88,32 @@ def sync(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def keep_private(path: Path) -> None:
+    """Leave a file or folder to its owner alone; nothing, if it is not ours, not there or neither of both."""
+    if sys.platform == "win32":
+        return
+    with suppress(OSError):
+        found = path.stat()
+        plain = stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)
+        shared = found.st_mode & stat.S_ISVTX  # such as /tmp
+        if plain and not shared and found.st_mode & 0o077 and found.st_uid == os.geteuid():
+            path.chmod(found.st_mode & 0o700)
+
+
+def make_private(path: Path) -> None:
+    """Have an empty file there that only its owner reads, unless there is one: that one is made private.
+
+    A file that is there is not opened: to close it would end this process's SQLite locks on it.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    except FileExistsError:
+        keep_private(path)
 
 
 def _claimed(place: Path, prefix: str) -> tuple[Path, int | None]:

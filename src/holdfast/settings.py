@@ -243,7 +243,7 @@ def secret_of(settings: Settings) -> bytes:
     path = settings.home / SECRET_FILE
     try:
         if not path.exists():
-            settings.home.mkdir(parents=True, exist_ok=True)
+            settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
             made = settings.home / f".{SECRET_FILE}.{secrets.token_hex(8)}"
             with os.fdopen(os.open(made, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
                 file.write(secrets.token_urlsafe(48))

@@ -37,7 +37,14 @@ def test_files_are_sent_watched_and_fetched(jobs, holdfast, home, trained, tmp_p
     listed = jobs("list", "--json").json()["jobs"]
     assert [(job["id"], job["model_version"]) for job in listed] == [(done["id"], "v1"), (waiting, "v2")]
     assert "800 read, 800 scored" in jobs("show", done["id"][:8]).out
-    assert jobs("download", done["id"][:8], "--out", tmp_path / "mine.csv").code == 0
+    loose = os.umask(0o022)
+    try:
+        assert jobs("download", done["id"][:8], "--out", tmp_path / "mine.csv").code == 0
+    finally:
+        os.umask(loose)
+    assert (
+        (tmp_path / "mine.csv").stat().st_mode & 0o777 == (home / "jobs.db").stat().st_mode & 0o777 == 0o600
+    )
     arguments = ("score", trained.table, "--out", tmp_path / "same.csv", "--reasons", "1")
     assert holdfast("--home", home, *arguments).code == 0
     assert (tmp_path / "mine.csv").read_bytes() == (tmp_path / "same.csv").read_bytes()

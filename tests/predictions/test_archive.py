@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import random
 import signal
 import subprocess
@@ -15,8 +16,11 @@ from holdfast import audit
 from holdfast.predictions import archive as module
 from holdfast.predictions import listing
 from holdfast.predictions.archive import ArchiveError, archive, keeping, retained_from
+from holdfast.predictions.erasure import erase
+from holdfast.predictions.exports import export_file
 from holdfast.predictions.formats import SCHEMA
 from holdfast.predictions.house import keep_house
+from holdfast.predictions.listing import Wanted
 from holdfast.settings import Settings
 from holdfast.store import reading, writing
 from holdfast.store.tables import predictions, replies
@@ -72,6 +76,28 @@ def test_whole_days_move_into_a_file_each(database, home, log_some, noon, *, mid
         ("predictions-2026-01-30.parquet", "cli:ana", {"predictions": 12}),
         ("predictions-2026-01-31.parquet", "cli:ana", {"predictions": 24}),
     ]
+
+
+def test_only_their_owner_reads_archives_and_exports(  # noqa: PLR0917 - pytest passes them by name
+    database, home, log_some, noon, midnight, tmp_path
+):
+    log_some(database, 48, start=noon - 24 * HOUR, step=HOUR)
+    loose = os.umask(0o022)
+    try:
+        made = [export_file(database, home, Wanted(), out) for out in (None, tmp_path / "mine.parquet")]
+        archive(database, home, midnight, "cli:ana")
+        made += (home / "archive").glob("*.parquet")
+        assert [oct(file.stat().st_mode & 0o777) for file in made] == ["0o600"] * 4
+        for file in made:
+            file.chmod(0o644)
+        done = erase(
+            database, Settings(home=home), parquet.read_table(made[1]).to_pylist()[-1]["customer_id"], "me"
+        )
+    finally:
+        os.umask(loose)
+    assert done.removed["archived"]
+    again = [file for file in made if file.parent.name in {"archive", "exports"}]
+    assert "0o600" in {oct(file.stat().st_mode & 0o777) for file in again}
 
 
 def test_a_second_run_changes_nothing_and_late_rows_join_their_day(database, home, log_some, noon, midnight):

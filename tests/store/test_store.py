@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
@@ -147,3 +148,57 @@ def test_a_home_that_cannot_be_made_is_one_clear_error(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreError, match="home folder"):
         open_store(tmp_path / "file" / "home")
+
+
+@pytest.fixture
+def _permissive():
+    """What is made may be read by everybody, unless whoever makes it sees to it."""
+    before = os.umask(0o022)
+    yield
+    os.umask(before)
+
+
+def modes(home):
+    return {path.name: oct(path.stat().st_mode & 0o777) for path in (home, *home.iterdir())}
+
+
+@pytest.mark.usefixtures("_permissive")
+def test_only_its_owner_reads_a_new_database(tmp_path):
+    home = tmp_path / "home"
+    opened = open_store(home)
+    with reading(opened):
+        found = modes(home)
+    opened.dispose()
+    private = {"holdfast.db": "0o600", "holdfast.db-wal": "0o600", "holdfast.db-shm": "0o600"}
+    assert found == {"home": "0o700"} | private
+
+
+@pytest.mark.usefixtures("_permissive")
+def test_a_database_that_others_could_read_is_closed_to_them(tmp_path):
+    home = tmp_path / "home"
+    before = open_store(home)
+    with reading(before):  # keeps the files beside it there
+        for path in (*home.iterdir(), home):
+            path.chmod(0o755 if path == home else 0o644)
+        after = open_store(home)
+        found = modes(home)
+        after.dispose()
+    before.dispose()
+    private = {"holdfast.db": "0o600", "holdfast.db-wal": "0o600", "holdfast.db-shm": "0o600"}
+    assert found == {"home": "0o700"} | private
+
+
+@pytest.mark.usefixtures("_permissive")
+def test_a_folder_that_is_no_home_yet_stays_as_it_is(tmp_path):
+    open_store(tmp_path / "home").dispose()
+    elsewhere = tmp_path / "shared"
+    elsewhere.mkdir(mode=0o755)
+    open_store(elsewhere).dispose()
+    assert elsewhere.stat().st_mode & 0o777 == 0o755
+    assert (elsewhere / "holdfast.db").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.usefixtures("_permissive")
+def test_a_home_without_a_database_of_its_own_is_made_private_too(tmp_path, postgres_ready):
+    open_store(tmp_path / "home", postgres_ready).dispose()
+    assert (tmp_path / "home").stat().st_mode & 0o777 == 0o700

@@ -171,10 +171,12 @@ def _found(book: JobBook, given: str) -> Job:
 
 
 def _copy(source: Path, target: Path) -> None:
+    from holdfast.disk import make_private  # noqa: PLC0415 - help must not wait for it
     from holdfast.sources import table_size  # noqa: PLC0415 - help must not wait for it
 
     table_size(source)  # raises where there is no such file
     try:
+        make_private(target)
         shutil.copyfile(source, target)
     except OSError as error:
         raise UsageError(

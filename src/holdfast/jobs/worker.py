@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from dbos import DBOS, DBOSConfig, Serializer, SetWorkflowID, WorkflowStatusString
 from sqlalchemy.exc import SQLAlchemyError
 
-from holdfast.disk import locked
+from holdfast.disk import locked, make_private
 from holdfast.errors import DataError, HoldfastError
 from holdfast.jobs import files
 from holdfast.jobs.book import JobBook
@@ -307,5 +307,7 @@ def _system_database(settings: Settings, engine: sa.Engine) -> str:
     No customer's data are in it.
     """
     if engine.dialect.name == "sqlite":
-        return f"sqlite:///{settings.home.absolute() / 'jobs.db'}"
+        file = settings.home.absolute() / "jobs.db"
+        make_private(file)
+        return f"sqlite:///{file}"
     return engine.url.render_as_string(hide_password=False)

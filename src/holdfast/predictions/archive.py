@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from pyarrow import parquet
 
 from holdfast import audit
-from holdfast.disk import locked, scratch, sync
+from holdfast.disk import keep_private, locked, scratch, sync
 from holdfast.errors import HoldfastError
 from holdfast.predictions import listing
 from holdfast.predictions.formats import COMPRESSION, SCHEMA, table
@@ -141,6 +141,7 @@ def _write_day(engine: sa.Engine, folder: Path, day: date) -> Path:
                     added += len(fresh)
         if added:
             sync(new)
+            keep_private(new)
             new.replace(target)
             sync(folder)
     return target

@@ -6,7 +6,7 @@ from contextlib import nullcontext
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, get_args
 
-from holdfast.disk import scratch, sync
+from holdfast.disk import keep_private, scratch, sync
 from holdfast.errors import UsageError
 from holdfast.predictions.archive import SCRATCH, keeping
 from holdfast.predictions.formats import Format, export
@@ -63,6 +63,7 @@ def export_file(
                 for part in export(engine, wanted, layout, progress):
                     file.write(part)
             sync(new)
+            keep_private(new)
             new.replace(out)
             sync(out.parent)
     except OSError as error:

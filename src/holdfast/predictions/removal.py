@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import orjson
 import polars as pl
 
-from holdfast.disk import scratch, sync
+from holdfast.disk import keep_private, scratch, sync
 from holdfast.predictions.archive import SCRATCH, ArchiveError, saying
 from holdfast.sources import SourceError, iter_batches
 
@@ -167,5 +167,6 @@ def _from_lines(file: Path, customer: str) -> int:
 
 def _replace(file: Path, new: Path) -> None:
     sync(new)
+    keep_private(new)
     new.replace(file)
     sync(file.parent)

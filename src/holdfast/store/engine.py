@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from json import dumps
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
+from holdfast.disk import keep_private, make_private
 from holdfast.errors import HoldfastError, UsageError
-from holdfast.settings import load_settings
+from holdfast.settings import SECRET_FILE, load_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+    from collections.abc import Iterator, Sequence
 
 BUSY_SECONDS = 30.0
 """How long a writer waits for another before it gives up; a registration takes milliseconds."""
@@ -92,17 +93,18 @@ def connect_store(home: Path, url: str | None = None) -> sa.Engine:
         UsageError: the URL is none that Holdfast knows.
     """
     url = url or database_url(home)
-    if url is not None:
-        return engine(url)
     try:
-        home.mkdir(parents=True, exist_ok=True)
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
-        raise StoreError(
-            f"Cannot use the home folder: {error.strerror or error}.",
-            where=str(home),
-            hint="Choose another with --home or HOLDFAST_HOME.",
-        ) from error
-    return engine(f"sqlite:///{database_file(home).absolute()}")
+        if url is None:
+            raise StoreError(
+                f"Cannot use the home folder: {error.strerror or error}.",
+                where=str(home),
+                hint="Choose another with --home or HOLDFAST_HOME.",
+            ) from error
+    if any((home / name).exists() for name in (database_file(home).name, SECRET_FILE)):
+        keep_private(home)  # it is a home, not a folder that is about to become one
+    return engine(url or f"sqlite:///{database_file(home).absolute()}")
 
 
 def engine(url: str) -> sa.Engine:
@@ -132,6 +134,7 @@ def engine(url: str) -> sa.Engine:
     # Without a level of its own the driver leaves BEGIN to us, so that migrations are transactions too.
     settings = {"isolation_level": None, "timeout": BUSY_SECONDS}
     made = sa.create_engine(known, json_serializer=to_json, connect_args=settings)
+    sa.event.listen(made, "do_connect", _keep_file_private)
     sa.event.listen(made, "connect", _prepare_sqlite)
     sa.event.listen(made, "begin", _begin_sqlite)
     return made
@@ -187,6 +190,17 @@ def _known(url: str) -> sa.URL:
     if parsed.drivername not in {"sqlite", "sqlite+pysqlite"}:
         raise UsageError(f'"{parsed.drivername}" is no database that Holdfast knows.', hint=_WRITE_A_URL)
     return parsed
+
+
+def _keep_file_private(_dialect: Any, _record: Any, arguments: Sequence[Any], _named: Any) -> None:
+    """Hashes of keys and customers are in the file. What SQLite makes beside it takes its mode."""
+    name = str(arguments[0])
+    if name.startswith((":memory:", "file:")):
+        return
+    with suppress(OSError):  # SQLite says what is wrong with the place
+        make_private(Path(name))
+    for ending in ("-wal", "-shm"):
+        keep_private(Path(name + ending))
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
