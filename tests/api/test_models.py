@@ -41,6 +41,14 @@ def test_promote_and_rollback_change_the_champion_and_are_audited(two, shop):
     assert made == [("local", "models.rollback", "v1"), ("local", "models.promote", "v2")]
 
 
+def test_who_promotes_what_another_promoted_meanwhile_changes_nothing(two, shop, monkeypatch):
+    def meanwhile(_folder):
+        Registry(shop.home, engine=shop.registry.engine, verify=lambda _: None).promote("2")
+
+    monkeypatch.setattr("holdfast.registry.registry._verify_artefact", meanwhile)
+    assert two.post("/models/2/promote").json()["changed"] is False
+
+
 @pytest.mark.usefixtures("sound")
 def test_the_connections_of_the_service_outlive_a_promotion(two, shop):
     for _ in range(3):

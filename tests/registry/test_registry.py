@@ -70,14 +70,31 @@ def test_an_unknown_version_names_those_that_there_are(registry, register, ref):
 def test_promotion_and_rollback_walk_the_champions_like_a_stack(registry, register):
     for _ in range(3):
         register()
-    assert registry.promote("challenger").label == "v3"
-    assert registry.promote("v2").status == "champion"
+    assert registry.promote("challenger").version.label == "v3"
+    assert registry.promote("v2").version.status == "champion"
     assert statuses(registry) == {"v1": "retired", "v2": "champion", "v3": "retired"}
-    assert registry.rollback().label == "v3"
-    assert registry.rollback().label == "v1"
+    assert registry.rollback().version.label == "v3"
+    assert registry.rollback().version.label == "v1"
     with pytest.raises(UnknownVersionError, match="no earlier champion"):
         registry.rollback()
     assert statuses(registry)["v1"] == "champion"
+
+
+def test_a_promotion_says_what_it_changed_itself_whoever_promotes_meanwhile(registry, register, fake_verify):
+    for _ in range(3):
+        register()
+    registry.promote("3")
+
+    def meanwhile(folder):
+        fake_verify(folder)
+        Registry(registry.home, verify=fake_verify, engine=registry.engine).promote("2")
+
+    slow = Registry(registry.home, verify=meanwhile, engine=registry.engine)
+    again, other = slow.promote("2"), slow.promote("1")
+    assert (again.changed, again.version.status) == (False, "champion")
+    assert (other.changed, other.before.label, other.version.status) == (True, "v2", "champion")
+    back = registry.rollback()
+    assert (back.changed, back.before.label, back.version.label) == (True, "v1", "v2")
 
 
 def test_each_change_has_its_event_and_promoting_the_champion_is_none(registry, register):

@@ -15,7 +15,7 @@ from holdfast.registry import Registry
 
 if TYPE_CHECKING:
     from holdfast.access import Caller
-    from holdfast.registry import Version
+    from holdfast.registry import Promotion, Version
 
 router = APIRouter(tags=["models"], route_class=GuardedRoute)
 
@@ -73,11 +73,7 @@ def model(request: Request, ref: Ref) -> Response:
 )
 def promote(request: Request, ref: Ref) -> Response:
     """Make a version champion, after its files were verified. Every server follows within a second."""
-    registry = _registry(request)
-    before = next((version for version in registry.list() if version.status == "champion"), None)
-    version = registry.promote(ref)
-    changed = before is None or before.number != version.number
-    return wire.answer({"model": _facts(version), "changed": changed})
+    return wire.answer(_promotion(_registry(request).promote(ref)))
 
 
 @router.post(
@@ -85,7 +81,7 @@ def promote(request: Request, ref: Ref) -> Response:
 )
 def rollback(request: Request) -> Response:
     """Make the champion's predecessor champion again; repeated, it goes further back."""
-    return wire.answer({"model": _facts(_registry(request).rollback()), "changed": True})
+    return wire.answer(_promotion(_registry(request).rollback()))
 
 
 def _registry(request: Request) -> Registry:
@@ -97,6 +93,10 @@ def _registry(request: Request) -> Registry:
 def _caller(request: Request) -> Caller:
     caller: Caller = request.state.caller
     return caller
+
+
+def _promotion(done: Promotion) -> dict[str, Any]:
+    return {"model": _facts(done.version), "changed": done.changed}
 
 
 def _facts(version: Version) -> dict[str, Any]:

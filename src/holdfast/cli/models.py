@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from rich.table import Table
 
-    from holdfast.registry import Version
+    from holdfast.registry import Promotion, Version
 
 HEADLINE = ("roc_auc", "log_loss", "calibration_error", "profit_per_customer")
 """Metrics shown in the list, where a version has them."""
@@ -58,26 +58,17 @@ def show(session: Session, ref: Ref = "champion") -> None:
 def promote(session: Session, ref: Ref) -> None:
     """Make a version champion. Servers follow within a second."""
     with session.registry() as registry:
-        before = next((v for v in registry.list() if v.status == "champion"), None)
-        version = registry.promote(ref)
-    changed = before is None or before.number != version.number
-    instead = f" instead of {before.label}" if before else ""
-    words = (
-        f"{version.label} is champion now{instead}." if changed else f"{version.label} is champion already."
-    )
-    session.answer({"model": version.as_dict(), "changed": changed}, words)
+        done = registry.promote(ref)
+    when = f"now{_instead(done)}" if done.changed else "already"
+    _answer(session, done, f"{done.version.label} is champion {when}.")
 
 
 @command("holdfast models rollback")
 def rollback(session: Session) -> None:
     """Make the champion's predecessor champion again."""
     with session.registry() as registry:
-        before = registry.resolve("champion")
-        version = registry.rollback()
-    session.answer(
-        {"model": version.as_dict(), "changed": True},
-        f"{version.label} is champion again instead of {before.label}.",
-    )
+        done = registry.rollback()
+    _answer(session, done, f"{done.version.label} is champion again{_instead(done)}.")
 
 
 @command("holdfast models verify", "holdfast models verify v3")
@@ -124,6 +115,14 @@ def export(
 list_.add_to(models, "list")
 for _command in (show, promote, rollback, verify, export):
     _command.add_to(models)
+
+
+def _instead(done: Promotion) -> str:
+    return f" instead of {done.before.label}" if done.before else ""
+
+
+def _answer(session: Session, done: Promotion, words: str) -> None:
+    session.answer({"model": done.version.as_dict(), "changed": done.changed}, words)
 
 
 def _table(found: Sequence[Version]) -> Table:

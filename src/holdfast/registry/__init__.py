@@ -6,6 +6,21 @@ nothing of what is inside an artefact but its manifest, and must never load a mo
 """
 
 from holdfast.registry.registry import Registry
-from holdfast.registry.version import USE_ANOTHER, RegistryError, UnknownVersionError, Version, is_reference
+from holdfast.registry.version import (
+    USE_ANOTHER,
+    Promotion,
+    RegistryError,
+    UnknownVersionError,
+    Version,
+    is_reference,
+)
 
-__all__ = ["USE_ANOTHER", "Registry", "RegistryError", "UnknownVersionError", "Version", "is_reference"]
+__all__ = [
+    "USE_ANOTHER",
+    "Promotion",
+    "Registry",
+    "RegistryError",
+    "UnknownVersionError",
+    "Version",
+    "is_reference",
+]

@@ -18,6 +18,7 @@ from holdfast.registry.export import pack
 from holdfast.registry.version import (
     USE_ANOTHER,
     NoEarlierChampionError,
+    Promotion,
     RegistryError,
     Version,
     pick,
@@ -165,7 +166,7 @@ class Registry:
         """
         return pick(self.list(), ref)
 
-    def promote(self, ref: str) -> Version:
+    def promote(self, ref: str) -> Promotion:
         """Make a version champion, after its files were verified. The champion stays what it is.
 
         Raises:
@@ -179,9 +180,9 @@ class Registry:
             if before != number:
                 _deploy(connection, CHAMPION, number, "promote")
                 record(connection, self._actor, "models.promote", f"v{number}", {"before": before})
-        return self.resolve(str(number))
+            return self._promotion(connection, number, before)
 
-    def rollback(self) -> Version:
+    def rollback(self) -> Promotion:
         """Make the champion's predecessor champion again; repeated, it goes further back.
 
         Raises:
@@ -200,7 +201,7 @@ class Registry:
             self._check(pick(self._versions(connection), str(former[-1])))
             _deploy(connection, CHAMPION, former[-1], "rollback")
             record(connection, self._actor, "models.rollback", f"v{former[-1]}", {"before": champion})
-        return self.resolve(CHAMPION)
+            return self._promotion(connection, former[-1], champion)
 
     def verify(self, ref: str) -> Version:
         """Recompute every checksum: each file against the manifest, the manifest against its row.
@@ -249,6 +250,10 @@ class Registry:
             Version(**row | {"path": self.home / row["path"], "status": slots.get(row["number"], "retired")})
             for row in map(dict, rows)
         ]
+
+    def _promotion(self, connection: sa.Connection, number: int, before: int | None) -> Promotion:
+        found = {version.number: version for version in self._versions(connection)}
+        return Promotion(found[number], None if before is None else found[before])
 
     def _insist_on_own_files(self, number: int) -> None:
         """A first version sweeps all others' folders, which must not be those that another database knows.

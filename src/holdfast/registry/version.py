@@ -68,6 +68,19 @@ class Version:
         return plain | {"version": self.label, "path": str(self.path), "created": self.created.isoformat()}
 
 
+@dataclass(frozen=True, slots=True)
+class Promotion:
+    """What became champion, and what was it before, as one transaction saw and changed it."""
+
+    version: Version
+    before: Version | None
+
+    @property
+    def changed(self) -> bool:
+        """Whether the champion is another than before."""
+        return self.before is None or self.before.number != self.version.number
+
+
 _NUMBER = re.compile(r"v?(\d{1,9})")
 
 
