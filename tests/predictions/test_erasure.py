@@ -4,6 +4,7 @@ import random
 import threading
 from datetime import UTC, datetime, timedelta
 
+import orjson
 import polars as pl
 import pytest
 import sqlalchemy as sa
@@ -217,7 +218,6 @@ def test_what_was_under_way_at_the_erasure_goes_within_the_hour(database, settin
 def test_once_more_moves_the_tombstone(database, settings):
     assert last_erasure(database) is None
     first = erase(database, settings, "C-1", "test")
-    assert last_erasure(database) == first.at
     second = erase(database, settings, "C-1", "test")
     with reading(database) as connection:
         (stone,) = connection.execute(sa.select(tombstones)).all()
@@ -345,6 +345,50 @@ def test_predictions_are_logged_while_a_customer_is_erased(database, settings, m
     assert count(database, Wanted()) == 12_008 - done.removed["predictions"] + len(outcomes)
     with reading(database) as connection:
         assert connection.exec_driver_sql("PRAGMA integrity_check").scalar() == "ok"
+
+
+def test_each_erasure_is_noticed_whatever_the_clock_says(database, settings):
+    assert last_erasure(database) is None
+    erase(database, settings, "C-1", "test")
+    with writing(database) as connection:  # that machine's clock was fast
+        connection.execute(sa.update(tombstones).values(at=datetime.now(UTC) + DAY))
+    before = last_erasure(database)
+    erase(database, settings, "C-2", "test")
+    assert last_erasure(database) == before + 2
+
+
+@pytest.mark.parametrize("customer", [GONE, "long-" * 30])
+def test_answers_about_others_that_quote_the_customer_go_too(database, settings, make_row, now, customer):
+    row = make_row(random.Random(1), now, STAYS)  # noqa: S311 - no secret
+    add_predictions(database, [row])
+    cut = [customer, customer[:80]] if len(customer) <= 80 else [customer[:79] + "…", customer[:80]]
+    bodies = {"one": cut[0], "two": cut[1], "stays": STAYS}
+    with writing(database) as connection:
+        for scope, quoted in bodies.items():
+            held = {"body_digest": "d", "at": now, "status": 200, "request": row["request"]}
+            body = orjson.dumps({"predictions": [], "rejects": [{"value": quoted}]})
+            connection.execute(sa.insert(replies).values(scope=scope, body=body, **held))
+    assert erase(database, settings, customer, "test").removed["replies"] == 2
+    assert replies_of(database) == ["stays"]
+
+
+def test_what_is_left_of_a_job_that_was_cancelled_goes(database, settings):
+    home = settings.home
+    for job, customer in (("one", GONE), ("two", STAYS)):
+        add_job(database, job, finished=True)
+        (home / "jobs" / job).mkdir(parents=True)
+        (home / "jobs" / job / "upload.csv").write_text(f"id,tenure\n{customer},3\nother,4\n")
+    told = {"message": f"Cannot read {GONE}", "examples": [GONE, STAYS], "rows": 3}
+    with writing(database) as connection:
+        connection.execute(sa.update(jobs).values(file=f"{GONE}.csv", error=told, summary=told))
+    assert erase(database, settings, GONE, "test").left == ()
+    if database.dialect.name == "sqlite":
+        assert traces(home, GONE) == []
+    assert [path.parent.name for path in home.rglob("upload.csv")] == ["two"]
+    clean = {"message": "Cannot read _", "examples": ["_", STAYS], "rows": 3}
+    with reading(database) as connection:
+        for row in connection.execute(sa.select(jobs)):
+            assert (row.file, row.error, row.summary) == ("_.csv", clean, clean)
 
 
 def test_the_hash_is_keyed_and_whole():

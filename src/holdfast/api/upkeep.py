@@ -6,6 +6,7 @@ import asyncio
 from itertools import count
 from typing import TYPE_CHECKING
 
+from holdfast import audit
 from holdfast.api import about
 from holdfast.api.live import POLL_SECONDS, PREPARE_SECONDS, import_libraries
 from holdfast.api.log import event, fault
@@ -35,17 +36,20 @@ async def _follow(app: FastAPI) -> None:
     """Look after the champion, and who was erased."""
     live: Live = app.state.live
     cache, engine = app.state.cache, app.state.engine
-    erased = None
+    erased: int | None = None
+    seen: int | None = None  # a start forgets nothing: what servers share is emptied by those that run
     for turn in count(1):
         await asyncio.sleep(POLL_SECONDS)
         try:
             await asyncio.to_thread(live.refresh)
             if turn % round(PREPARE_SECONDS / POLL_SECONDS) == 0:
                 await asyncio.to_thread(live.prepare)
-            latest = await asyncio.to_thread(last_erasure, engine) if cache is not None else None
-            if latest != erased:
-                erased = latest
+            if cache is None or (newest := await asyncio.to_thread(audit.newest, engine)) == seen:
+                continue
+            latest = await asyncio.to_thread(last_erasure, engine)
+            if seen is not None and latest != erased:
                 await asyncio.to_thread(cache.clear)
+            seen, erased = newest, latest
         except Exception as error:  # noqa: BLE001 - whatever it is, the next look may succeed
             fault(error)
 

@@ -4,7 +4,7 @@ Whatever changes state adds its entry in the same transaction (`record`). Entrie
 never customers. Below everything that changes state; knows only `store`.
 """
 
-from holdfast.audit.trail import Entry, entries, hold, record
+from holdfast.audit.trail import Entry, entries, hold, newest, record
 from holdfast.audit.verify import Fault, Verdict, verify
 
-__all__ = ["Entry", "Fault", "Verdict", "entries", "hold", "record", "verify"]
+__all__ = ["Entry", "Fault", "Verdict", "entries", "hold", "newest", "record", "verify"]

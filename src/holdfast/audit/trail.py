@@ -47,6 +47,17 @@ def hold(connection: sa.Connection) -> sa.Row[Any]:
     return connection.execute(sa.select(audit_head).where(audit_head.c.id == 1).with_for_update()).one()
 
 
+def newest(opened: sa.Engine) -> int:
+    """The newest entry's number: cheap to ask again and again whether anything changed.
+
+    Raises:
+        StoreError: the database cannot be read.
+    """
+    with reading(opened) as connection:
+        number: int = connection.execute(sa.select(audit_head.c.number)).scalar_one()
+        return number
+
+
 def record(
     connection: sa.Connection, actor: str, action: str, subject: str, detail: Mapping[str, Any] | None = None
 ) -> Entry:

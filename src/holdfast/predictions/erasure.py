@@ -32,6 +32,7 @@ from holdfast.progress import NullProgress
 from holdfast.settings import secret_of
 from holdfast.store import reading, writing
 from holdfast.store.scrub import scrub
+from holdfast.store.tables import audit as audited
 from holdfast.store.tables import jobs, predictions, replies, tombstones
 
 if TYPE_CHECKING:
@@ -48,6 +49,15 @@ BY_BLOCK = {"yield_per": 5_000}
 
 COUNTED = ("predictions", "replies", "archived", "exported", "job_rows")
 """Rows of the log, stored answers, and rows of the archive, of exports and of jobs' results."""
+
+ACTIONS = ("customers.erase", "customers.erased")
+"""In the audit trail: the beginning and the end."""
+
+LONGEST_QUOTED = 79
+"""So many characters of a longer value an answer quotes at least."""
+
+ERASED = "_"
+"""Stands where the id was in what is kept about a job."""
 
 ELSEWHERE = (
     "Files that were exported, downloaded or copied out of the home folder, backups, and your own systems "
@@ -86,11 +96,16 @@ def customer_hash(secret: bytes, customer_id: str) -> str:
     return hmac.digest(secret, b"customer\0" + customer_id.encode(errors="surrogatepass"), "sha256").hex()
 
 
-def last_erasure(engine: sa.Engine) -> datetime | None:
-    """When a customer was erased last, if one ever was."""
+def last_erasure(engine: sa.Engine) -> int | None:
+    """Number of the newest entry in the audit trail about an erasure; none if there is none.
+
+    Numbers only rise. Times would not: clocks of several machines differ.
+    """
     with reading(engine) as connection:
-        at: datetime | None = connection.scalar(sa.select(sa.func.max(tombstones.c.at)))
-        return at
+        number: int | None = connection.scalar(
+            sa.select(sa.func.max(audited.c.number)).where(audited.c.action.in_(ACTIONS))
+        )
+        return number
 
 
 def can_be_id(text: str) -> bool:
@@ -130,18 +145,19 @@ def erase(
             # First the tombstone: from now on nothing that waits to be logged brings the customer back.
             _bury(connection, digest, at)
             removed.update(_from_log(connection, customer_id, at))
-            removed["replies"] += _from_other_replies(connection, customer_id)
-            audit.record(connection, actor, "customers.erase", digest)
+            audit.record(connection, actor, ACTIONS[0], digest)
+        removed["replies"] += _from_other_replies(engine, customer_id)
+        _from_jobs(engine, customer_id)
         left = _from_files(engine, home, customer_id, removed)
         with writing(engine) as connection:  # those that were under way
             removed.update(_from_log(connection, customer_id, at))
-        if not scrub(engine, (predictions, replies), [customer_id]):
+        if not scrub(engine, (predictions, replies, jobs), [customer_id]):
             left.append(
                 "The database is busy or full and may hold traces of deleted rows; erase again later."
             )
         with writing(engine) as connection:
             proof = {**removed, "left": len(left)}
-            audit.record(connection, actor, "customers.erased", digest, proof)
+            audit.record(connection, actor, ACTIONS[1], digest, proof)
     return Erased(digest, at, dict(removed), tuple(left))
 
 
@@ -215,16 +231,46 @@ def _from_log(connection: sa.Connection, customer: str, until: datetime) -> dict
     }
 
 
-def _from_other_replies(connection: sa.Connection, customer: str) -> int:
-    """Remove stored replies with no prediction (refusals) that quote the customer."""
-    no_prediction = ~sa.exists().where(predictions.c.request == replies.c.request)
-    query = sa.select(replies.c.scope, replies.c.body).where(no_prediction)
-    needle = json.dumps(customer, ensure_ascii=False).encode()
-    found = connection.execute(query, execution_options=BY_BLOCK)
-    scopes = [row.scope for row in found if needle in row.body]
-    for scope in scopes:
-        connection.execute(sa.delete(replies).where(replies.c.scope == scope))
+def _from_other_replies(engine: sa.Engine, customer: str) -> int:
+    """Remove stored replies that quote the customer, also cut short: refusals, and answers about others."""
+    needle = json.dumps(customer, ensure_ascii=False)
+    if len(customer) > LONGEST_QUOTED:
+        needle = json.dumps(customer[:LONGEST_QUOTED], ensure_ascii=False)[:-1]
+    with reading(engine) as connection:  # a batch's are long, and nobody may wait for the search
+        query = sa.select(replies.c.scope, replies.c.body)
+        found = connection.execute(query, execution_options={"yield_per": 20})
+        scopes = [row.scope for row in found if needle.encode() in row.body]
+    if scopes:
+        with writing(engine) as connection:
+            for scope in scopes:
+                connection.execute(sa.delete(replies).where(replies.c.scope == scope))
     return len(scopes)
+
+
+def _from_jobs(engine: sa.Engine, customer: str) -> None:
+    """Take the id out of what is kept about jobs: a file's name, an error, a summary."""
+    fields = (jobs.c.file, jobs.c.error, jobs.c.summary)
+    with reading(engine) as connection:
+        known = connection.execute(sa.select(jobs.c.id, *fields)).all()
+    for row in known:
+        said = row._asdict()
+        new = {name: _without(value, customer) for name, value in said.items() if name != "id"}
+        new = {name: value for name, value in new.items() if value != said[name]}
+        if new:
+            with writing(engine) as connection:
+                connection.execute(sa.update(jobs).where(jobs.c.id == row.id).values(new))
+
+
+def _without(said: Any, customer: str) -> Any:
+    """The same with `ERASED` for the id, or the part of it that is quoted, in each text."""
+    match said:
+        case str():
+            return said.replace(customer, ERASED).replace(customer[:LONGEST_QUOTED], ERASED)
+        case dict():
+            return {name: _without(value, customer) for name, value in said.items()}
+        case list():
+            return [_without(value, customer) for value in said]
+    return said
 
 
 def _from_files(engine: sa.Engine, home: Path, customer: str, removed: Counter[str]) -> list[str]:
@@ -242,6 +288,9 @@ def _from_files(engine: sa.Engine, home: Path, customer: str, removed: Counter[s
         folder = home / JOBS / job
         if finished is not None:
             removed["job_rows"] += from_job(folder, customer)
+            for upload in folder.glob("upload.*"):
+                if is_named(customer, upload):  # nobody needs it any more
+                    upload.unlink(missing_ok=True)
         elif any(is_named(customer, upload) for upload in folder.glob("upload.*")):
             left.append(
                 f"The file of job {job} names the customer; erase again when it is done or cancelled."
