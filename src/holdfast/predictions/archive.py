@@ -178,19 +178,17 @@ def _batches(file: Path) -> Iterator[pa.RecordBatch]:
 
 
 def _remove_from_log(engine: sa.Engine, file: Path, actor: str, progress: Progress) -> int:
-    """Remove the predictions that stand in ``file``; the last ones together with the entry in the trail."""
+    """Remove the predictions that stand in ``file``, block by block, each with its entry in the trail."""
     removed = 0
     with parquet.ParquetFile(file) as opened:
-        left = opened.metadata.num_rows
         for batch in opened.iter_batches(listing.BLOCK, columns=["prediction_id"]):
             ids = batch.column(0).to_pylist()
-            left -= len(ids)
             with writing(engine) as connection:
                 gone = connection.execute(sa.delete(predictions).where(predictions.c.id.in_(ids))).rowcount
-                removed += gone
-                if not left:
-                    detail = {"predictions": removed}
+                if gone:
+                    detail = {"predictions": gone}
                     audit.record(connection, actor, "predictions.archive", file.name, detail)
+            removed += gone
             progress.advance(gone)
     return removed
 
