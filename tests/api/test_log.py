@@ -8,6 +8,7 @@ import logging
 import re
 
 import pytest
+from dbos._logger import init_logger
 
 from holdfast.api import log
 
@@ -61,6 +62,32 @@ def test_of_an_error_kind_and_place_are_told_and_never_its_words(lines, debug):
         "somebody.else",
     )
     assert SECRET not in json.dumps([ours, theirs])
+
+
+@pytest.mark.parametrize(
+    ("said", "given", "told"),
+    [
+        (f"Exception listing queues: (psycopg.OperationalError) {SECRET}", (), "Exception listing queues"),
+        (f"Could not connect(host={SECRET})", (), "Could not connect"),
+        ("Retrying %s after %s", ("load", SECRET), "Retrying %s after %s"),
+        ("A plain sentence.", (), "A plain sentence."),
+    ],
+)
+def test_of_what_libraries_say_only_what_they_wrote_beforehand_is_told(lines, said, given, told):
+    log.configure()
+    for name in ("dbos", "somebody.else"):
+        logging.getLogger(name).error(said, *given)
+    found = [json.loads(line) for line in lines()]
+    assert [(line["event"], line["logger"]) for line in found] == [(told, "dbos"), (told, "somebody.else")]
+    assert SECRET not in json.dumps(found)
+
+
+def test_the_library_of_the_jobs_speaks_through_the_same_renderer(lines):
+    log.configure()
+    init_logger()
+    logging.getLogger("dbos").warning(f"Exception listing queues: {SECRET}")  # noqa: G004 - as the library does
+    (found,) = lines()
+    assert json.loads(found)["event"] == "Exception listing queues"
 
 
 def test_a_task_that_nobody_waited_for_is_told_of_without_its_words(lines):

@@ -7,6 +7,7 @@ leave it, for they may hold data. Rooms below log with the standard library, by 
 from __future__ import annotations
 
 import logging
+import re
 import sys
 import traceback
 from typing import TYPE_CHECKING, Any
@@ -84,6 +85,8 @@ def configure(*, debug: bool = False, quiet: bool = False, level: str = "info") 
     for name in ("uvicorn", "uvicorn.error"):
         logger = logging.getLogger(name)
         logger.handlers, logger.propagate = [], True
+    dbos = logging.getLogger("dbos")
+    dbos.handlers, dbos.propagate = [logging.NullHandler()], True  # without any it makes one of its own
     lowest = logging.DEBUG if debug else logging.getLevelNamesMapping()[level.upper()]
     logging.getLogger(_OWN).setLevel(max(lowest, logging.WARNING) if quiet and not debug else lowest)
 
@@ -104,8 +107,7 @@ def _with_fields(_logger: WrappedLogger, _method: str, found: EventDict) -> Even
         if value is not None:
             found[name] = round(value, 6) if isinstance(value, float) else value
     if not record.name.startswith(_OWN):
-        # The first line says what happened; libraries write what an error says into those after it.
-        found["event"] = str(found["event"]).split("\n", 1)[0]
+        found["event"] = _without_data(str(found["event"]), str(record.msg))
         found["logger"] = record.name
     error = record.exc_info[1] if record.exc_info else None
     found.pop("exc_info", None)
@@ -113,6 +115,18 @@ def _with_fields(_logger: WrappedLogger, _method: str, found: EventDict) -> Even
         found["kind"] = type(error).__name__
         found["at"] = _places(error)
     return found
+
+
+def _without_data(said: str, template: str) -> str:
+    """What a library wrote beforehand, as far as that can be told from what an error says.
+
+    >>> _without_data("took 3 s for C-17", "took %d s for %s")
+    'took %d s for %s'
+    >>> _without_data("Lost it: (OSError) C-17", "Lost it: (OSError) C-17")
+    'Lost it'
+    """
+    first = template.split("\n", 1)[0]
+    return first if said != template else re.split(r":\s|:$|\(", first, maxsplit=1)[0].rstrip()
 
 
 def _places(error: BaseException) -> str:
