@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import socket
 import subprocess
@@ -70,6 +71,19 @@ def test_a_large_body_is_answered_on_a_real_connection_which_goes_on(tmp_path, i
                 refused = client.post("/predict", content=body)
                 assert (refused.status_code, refused.json()["code"]) == (413, "too_large")
             assert client.get("/health").json()["requests"] == 2
+
+
+def test_alone_it_outlives_a_sighup_and_says_what_a_restart_without_a_gap_needs(tmp_path):
+    with serving(tmp_path, "--debug") as process:
+        url = re.search(r"http://[\d.:]+\d", process.stdout.readline() + process.stdout.readline())[0]
+        process.send_signal(signal.SIGHUP)
+        while "not renewed" not in (line := process.stderr.readline()):
+            assert line, "it ended"
+        assert "--workers 2" in line
+        assert httpx2.get(url + "/livez").status_code == 200
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=120)
+    assert process.returncode == 0
 
 
 def test_what_is_no_http_is_no_crash(tmp_path):

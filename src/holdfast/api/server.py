@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 import sys
@@ -13,6 +14,7 @@ import uvicorn
 
 from holdfast.api.app import create_app
 from holdfast.api.connections import KEEP_ALIVE_SECONDS, Connection, raise_descriptor_limit
+from holdfast.api.log import event
 
 if TYPE_CHECKING:
     import socket
@@ -52,7 +54,7 @@ def serve(
     beside: Beside | None = None,
     one_of_many: bool = False,
 ) -> None:
-    """Answer requests until SIGINT, SIGTERM or SIGHUP; requests that have begun are finished.
+    """Answer requests until SIGINT or SIGTERM; requests that have begun are finished.
 
     Told to stop, the server is red in /readyz, answers for `Settings.linger_seconds` more, and closes each
     connection with its next answer.
@@ -65,7 +67,8 @@ def serve(
         ready: called once the service answers.
         beside: what runs for as long as the server does.
         one_of_many: whether other processes answer on the same socket. Then SIGHUP, or the end of the process
-            at the other end of stdin, makes only this one leave: at once, and without turning red.
+            at the other end of stdin, makes only this one leave: at once, and without turning red. A server
+            that is alone stays on SIGHUP, as nobody would answer meanwhile.
     """
     raise_descriptor_limit()
     app = create_app(live, settings, engine)
@@ -105,6 +108,7 @@ class _Server(uvicorn.Server):
         self._beside = beside
         self._one_of_many = one_of_many
         self._leaves = False
+        self._asked_to_renew = False
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, then say so."""
@@ -116,6 +120,10 @@ class _Server(uvicorn.Server):
 
     async def on_tick(self, counter: int) -> bool:
         """Look after what no request looks after; true when the end has come."""
+        if self._asked_to_renew:
+            self._asked_to_renew = False
+            hint = "A restart without a gap needs --workers 2 or more."
+            event("not renewed", level=logging.WARNING, hint=hint)
         if self._beside is not None and not self.should_exit:
             self._beside.tend()
         if counter % TICKS_BETWEEN_LOOKS == 0:
@@ -140,9 +148,16 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
         await stopped
 
+    def renew(self) -> None:
+        """Make room for another, if there is one."""
+        if self._one_of_many:
+            self.leave()
+        else:
+            self._asked_to_renew = True
+
     def leave(self) -> None:
         """End, while others go on: without turning red and without lingering."""
-        self._leaves = self._one_of_many
+        self._leaves = True
         self.should_exit = True
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
@@ -178,7 +193,7 @@ def _stopped_quietly(server: _Server) -> Iterator[None]:
     """Being told to stop is how a server ends well; uvicorn repeats the signal when it is done."""
     quiet = {sent: signal.signal(sent, lambda *_: None) for sent in (signal.SIGINT, signal.SIGTERM)}
     if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # which is what nohup asks for
-        quiet[signal.SIGHUP] = signal.signal(signal.SIGHUP, lambda *_: server.leave())
+        quiet[signal.SIGHUP] = signal.signal(signal.SIGHUP, lambda *_: server.renew())
     try:
         yield
     finally:
