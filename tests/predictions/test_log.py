@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -362,6 +362,23 @@ def test_a_dead_processs_rows_are_replayed_but_what_is_there_and_who_was_erased(
         customer = sa.select(predictions.c.customer_id).where(predictions.c.id == "there")
         assert connection.scalar(customer) == "as it was"
     until(lambda: log.state.lost == 2 - len(taken))
+
+
+def test_a_disk_that_fails_for_a_while_loses_no_row_that_waits_there(
+    database, make_log, tmp_path, failing_reads
+):
+    log = make_log(database)
+    with ExitStack() as disk:
+        with locked(database):
+            log.put([answered("a")])
+            until(lambda: log.state.spooled == 1)
+            (file,) = (tmp_path / "spool").iterdir()
+            disk.enter_context(failing_reads(file))
+        until(lambda: log.state.writable)
+        assert asked(log, answered("b")) == [None]  # the log goes on
+        assert (log.state.spooled, log.state.lost) == (1, 0)
+    until(lambda: log.state.spooled == 0)
+    assert (ids_in(database), log.state.lost) == (["a", "b"], 0)
 
 
 def test_closing_writes_what_waits_and_then_takes_no_more(database, make_log):

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import os
 import random
 import resource
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -118,12 +120,57 @@ def test_text_that_is_no_unicode_is_left_out_alone(tmp_path):
     assert read_all(spool) == (rows, 0)
 
 
-def test_a_file_that_somebody_removed_counts_as_damaged(tmp_path):
-    spool = Spool(tmp_path)
-    spool.append(rows_of(3))
+def test_what_somebody_removed_is_read_all_the_same(tmp_path):
+    spool, rows = Spool(tmp_path), rows_of(3)
+    spool.append(rows)
     only_file(tmp_path).unlink()
-    assert read_all(spool) == ([], 3)
+    assert read_all(spool) == (rows, 0)
     assert spool.rows == 0
+
+
+def test_what_somebody_cut_off_counts_as_damaged(tmp_path):
+    spool, rows = Spool(tmp_path), rows_of(3)
+    spool.append(rows)
+    os.truncate(only_file(tmp_path), only_file(tmp_path).stat().st_size // 3)
+    assert read_all(spool) == (rows[:1], 2)
+    assert spool.rows == 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_too_many_open_files_lose_nothing(tmp_path):
+    dead, spool, rows = Spool(tmp_path), Spool(tmp_path), rows_of(4)
+    dead.append(rows[:2])
+    dead.close()
+    spool.append(rows[2:])
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, limits[1]))
+    try:
+        spool.adopt()
+        own = read_all(spool)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    assert own == (rows[2:], 0)
+    spool.adopt()
+    assert read_all(spool) == (rows[:2], 0)
+
+
+def test_a_file_that_cannot_be_read_for_a_while_is_kept_and_holds_up_no_other(tmp_path, failing_reads):
+    dead, spool, rows = Spool(tmp_path), Spool(tmp_path), rows_of(4)
+    spool.append(rows[:2])
+    own = only_file(tmp_path)
+    dead.append(rows[2:])
+    dead.close()
+    spool.adopt()
+    with failing_reads(own):
+        with pytest.raises(OSError, match="Input/output error"):
+            spool.read()
+        other = spool.read()
+        assert other.rows == rows[2:]
+        spool.forget(other)
+        with pytest.raises(OSError, match="Input/output error"):
+            spool.read()
+    assert only_file(tmp_path) == own
+    assert read_all(spool) == (rows[:2], 0)
 
 
 @settings(deadline=None)  # a disk may be slow

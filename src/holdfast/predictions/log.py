@@ -43,7 +43,7 @@ PATIENCE_SECONDS = 3.0
 """How long the database may take for one step before it counts as down."""
 
 PROBE_SECONDS = 0.5
-"""How long after a failure the database is tried again."""
+"""How long after a failure the database, or the spool, is tried again."""
 
 IDLE_SECONDS = 1.0
 """How often the database is looked at while nothing is to be written."""
@@ -154,6 +154,7 @@ class PredictionLog:
         self._hashed = hashed
         self._spool = Spool(spool)
         self._adopt_at = 0.0
+        self._replay_at = 0.0
         self._news = threading.Condition()
         self._hurry = threading.Event()
         self._queue: deque[_Waiting] = deque()
@@ -257,7 +258,8 @@ class PredictionLog:
             self._oldest = None
             if not self._queue and not self._closing.is_set():
                 urgent = self._spool.rows > 0 and self._reason is None
-                self._news.wait(0.0 if urgent else IDLE_SECONDS)
+                pause = max(0.0, self._replay_at - time.monotonic()) if urgent else IDLE_SECONDS
+                self._news.wait(pause)
             some = bool(self._queue)
         if some:
             self._hurry.wait(GATHER_SECONDS)
@@ -331,10 +333,16 @@ class PredictionLog:
 
     def _replay(self) -> None:
         """Bring the next rows of the spool into the database, if any wait there."""
+        if time.monotonic() < self._replay_at:
+            return
         if time.monotonic() >= self._adopt_at:
             self._adopt_at = time.monotonic() + IDLE_SECONDS
             self._spool.adopt()
-        batch = self._spool.read()
+        try:
+            batch = self._spool.read()
+        except OSError:
+            self._replay_at = time.monotonic() + PROBE_SECONDS
+            return
         if batch is None:
             return
         refused = 0

@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import orjson
 
@@ -97,14 +97,19 @@ class Spool:
                         self.rows += file.rows
 
     def read(self) -> Batch | None:
-        """The next rows; none if no more wait. The same again, unless they are `forget`-ed."""
+        """The next rows; none if no more wait. The same again, unless they are `forget`-ed.
+
+        Raises:
+            OSError: a file cannot be read now; it is kept, and comes after the others.
+        """
         if not self._files:
             return None
         file = self._files[0]
         try:
             return file.read()
-        except OSError:  # somebody removed it, or the disk fails
-            return Batch([], file.rows, file, file.size)
+        except OSError:
+            self._files.append(self._files.pop(0))
+            raise
 
     def forget(self, batch: Batch) -> None:
         """Remove what was read: it is in the database now."""
@@ -140,14 +145,12 @@ class _File:
             _lock(self._handle)
             if not path.exists():
                 raise FileNotFoundError(path)
+            self.size = os.fstat(self._handle).st_size
+            with self._lines() as lines:
+                self.rows = sum(1 for _ in lines)
         except OSError:
             os.close(self._handle)
             raise
-        self.size = os.fstat(self._handle).st_size
-        self.rows = 0
-        if self.size:
-            with path.open("rb") as lines:
-                self.rows = sum(1 for _ in lines)
 
     @classmethod
     def made_in(cls, folder: Path) -> _File:
@@ -173,8 +176,7 @@ class _File:
 
     def read(self) -> Batch:
         batch = Batch([], 0, self, self.begin)
-        with self.path.open("rb") as lines:
-            lines.seek(self.begin)
+        with self._lines() as lines:
             for line in lines:
                 batch.end += len(line)
                 row = _row(line)
@@ -184,7 +186,15 @@ class _File:
                     batch.rows.append(row)
                 if batch.end - self.begin >= BATCH_BYTES:
                     break
+        if batch.end == self.begin:  # somebody cut it off
+            batch.damaged, batch.end = self.rows, self.size
         return batch
+
+    def _lines(self) -> BinaryIO:
+        """What is not done with, by the handle that is there: to open another could fail."""
+        lines = open(self._handle, "rb", closefd=False)  # noqa: SIM115 - no path; the caller closes it
+        lines.seek(self.begin)
+        return lines
 
     def close(self, *, remove: bool) -> None:
         if remove:
