@@ -41,9 +41,7 @@ _COLUMNS = [t.replies.c[name] for name in _FIELDS]
 
 def find(connection: sa.Connection, scopes: Sequence[str], keep: timedelta) -> dict[str, Reply]:
     """Those of ``scopes`` that were answered, if not longer than ``keep`` ago."""
-    newer = t.replies.c.at >= datetime.now(UTC) - keep
-    asked = sa.select(*_COLUMNS).where(t.replies.c.scope.in_(scopes), newer)
-    return {row.scope: Reply(*row) for row in connection.execute(asked)}
+    return _kept_since(connection, scopes, datetime.now(UTC) - keep)
 
 
 def claim(connection: sa.Connection, replies: Sequence[Reply], keep: timedelta) -> dict[str, Reply]:
@@ -60,10 +58,11 @@ def claim(connection: sa.Connection, replies: Sequence[Reply], keep: timedelta) 
     if not replies:
         return {}
     now = datetime.now(UTC)
+    oldest = now - keep
     insert = upsert(connection, t.replies)
     replaced = {name: insert.excluded[name] for name in (*_FIELDS[1:], "at")}
     insert = insert.on_conflict_do_update(
-        index_elements=["scope"], set_=replaced, where=t.replies.c.at < now - keep
+        index_elements=["scope"], set_=replaced, where=t.replies.c.at < oldest
     ).returning(t.replies.c.scope)
     rows = [
         {name: getattr(reply, name) for name in _FIELDS} | {"at": now}
@@ -72,4 +71,9 @@ def claim(connection: sa.Connection, replies: Sequence[Reply], keep: timedelta) 
     ]
     stored = set(connection.execute(insert, rows).scalars())
     lost = [reply.scope for reply in replies if reply.scope not in stored]
-    return find(connection, lost, keep) if lost else {}
+    return _kept_since(connection, lost, oldest) if lost else {}
+
+
+def _kept_since(connection: sa.Connection, scopes: Sequence[str], oldest: datetime) -> dict[str, Reply]:
+    asked = sa.select(*_COLUMNS).where(t.replies.c.scope.in_(scopes), t.replies.c.at >= oldest)
+    return {row.scope: Reply(*row) for row in connection.execute(asked)}
