@@ -12,6 +12,7 @@ from holdfast.api.live import POLL_SECONDS, PREPARE_SECONDS, import_libraries
 from holdfast.api.log import event, fault
 from holdfast.predictions.erasure import last_erasure
 from holdfast.predictions.house import keep_house
+from holdfast.store import StoreError
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -50,6 +51,8 @@ async def _follow(app: FastAPI) -> None:
             if seen is not None and latest != erased:
                 await asyncio.to_thread(cache.clear)
             seen, erased = newest, latest
+        except StoreError:
+            pass  # `health` says so, once; the next look may succeed
         except Exception as error:  # noqa: BLE001 - whatever it is, the next look may succeed
             fault(error)
 
@@ -79,6 +82,8 @@ async def _keep_house(app: FastAPI) -> None:
             kept = await asyncio.to_thread(keep_house, app.state.engine, app.state.settings)
             if kept is not None and kept.predictions:
                 event("archive", rows=kept.predictions)
+        except StoreError:
+            pass  # as above
         except Exception as error:  # noqa: BLE001 - as above
             fault(error)
         await asyncio.sleep(HOUSE_SECONDS)
