@@ -103,6 +103,18 @@ def test_an_export_is_downloaded(client, asked, layout):
     assert client.get("/predictions/export", params={"format": layout, "version": "v9"}).status_code == 200
 
 
+def test_an_export_leaves_a_trace_that_names_no_customer(client, asked, shop):
+    least = sorted(each["churn_probability"] for each in asked)[3]
+    given = {"format": "ndjson", "customer": "A/3 ü", "since": "2020-01-01", "min_probability": least}
+    assert client.get("/predictions/export", params={"format": "csv"}).status_code == 200
+    assert client.get("/predictions/export", params=given).status_code == 200
+    one, every = audit.entries(shop.registry.engine, action="predictions.export")
+    assert (every.actor, every.subject, every.detail) == ("local", "csv", {"predictions": 5, "filters": {}})
+    filters = {"customer": "one", "since": "2020-01-01T00:00:00+00:00", "min_probability": least}
+    assert one.detail["filters"] == filters
+    assert one.detail["predictions"] <= 1
+
+
 def test_a_customer_with_any_letters_is_erased(client, asked, shop, good):
     refused = client.delete("/customers/")
     assert (refused.status_code, refused.json()["code"]) == (422, "query")
@@ -148,3 +160,4 @@ def test_a_database_that_cannot_be_read_is_a_problem_before_the_first_byte(clien
     for path in ("/predictions", "/predictions/export", "/predictions/export?format=ndjson"):
         failed = client.get(path)
         assert (failed.status_code, failed.json()["code"]) == (503, "store")
+        assert (failed.headers["retry-after"], failed.json()["hint"]) == ("1", "Try again in a moment.")

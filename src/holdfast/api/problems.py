@@ -43,7 +43,7 @@ PROBLEMS: dict[str, tuple[int, str]] = {
     "job_state": (409, "The job is not where it would have to be"),
     "taken": (409, "The name is taken"),
     "too_large": (413, "The body is too large"),
-    "media_type": (415, "The body must be JSON"),
+    "media_type": (415, "The body has another form than this address takes"),
     "record": (422, "The record breaks the contract"),
     "batch": (422, "The batch cannot be scored"),
     "body": (422, "The body is wrong"),
@@ -61,6 +61,9 @@ PROBLEMS: dict[str, tuple[int, str]] = {
     "room": (507, "The disk is too full"),
 }
 """Status and title of each code. Codes are stable; clients may rely on them."""
+
+RETRY_SECONDS = {"no_model": 5, "not_ready": 5, "store": 1}
+"""When to ask again after a failure that passes, where the error itself does not say."""
 
 SAID = frozenset({"version", "no_earlier", "overloaded", "log", "job", "job_state", "quota", "room"})
 """Codes of errors from other rooms whose words are made for callers."""
@@ -258,7 +261,7 @@ def problem(error: HoldfastError, *, headers: Mapping[str, str] | None = None) -
     Errors of other rooms may hold paths: of them only those that the table lists keep their code, and only
     those that are made for callers (`SAID`) their words. Those that pass say when to ask again.
     """
-    retry: int | None = getattr(error, "retry_seconds", None)
+    retry: int | None = getattr(error, "retry_seconds", RETRY_SECONDS.get(error.code))
     if retry is not None:
         headers = {**(headers or {}), "retry-after": str(retry)}
     if isinstance(error, UnauthorizedError):
@@ -267,9 +270,8 @@ def problem(error: HoldfastError, *, headers: Mapping[str, str] | None = None) -
         return _response(error.code, error.message, error.hint, (), headers)
     if not isinstance(error, ProblemError):
         code = error.code if error.code in PROBLEMS else "internal"
-        return _response(
-            code, "The request could not be answered.", "The server's log says more.", (), headers
-        )
+        hint = "Try again in a moment." if code in RETRY_SECONDS else "The server's log says more."
+        return _response(code, "The request could not be answered.", hint, (), headers)
     return _response(error.code, error.message, error.hint, error.errors, headers, more=error.more)
 
 
