@@ -192,7 +192,7 @@ def test_the_house_is_kept_by_one_and_by_the_settings(database, home, log_some):
     now = datetime.now(UTC)
     log_some(database, 4, start=now - timedelta(days=32))
     log_some(database, 3, start=now - timedelta(days=29), seed=2)
-    reply = {"body_digest": "", "request": "r", "status": 200, "body": b"{}"}
+    reply = {"body_digest": "", "request": "r", "body": b"{}"}
     with writing(database) as connection:
         connection.execute(
             sa.insert(replies),

@@ -86,7 +86,7 @@ def furnish(engine, home, make_row, now):
     add_predictions(engine, rows)
     theirs = [row["request"] for row in rows if row["customer_id"] == GONE]
     others = [row["request"] for row in rows if row["customer_id"] == STAYS]
-    reply = {"body_digest": "d", "at": now, "status": 200}
+    reply = {"body_digest": "d", "at": now}
     with writing(engine) as connection:
         connection.execute(
             sa.insert(replies),
@@ -186,7 +186,7 @@ def test_what_a_backup_brings_back_goes_again_and_what_came_later_stays(database
         connection.execute(sa.delete(predictions))
         connection.execute(sa.insert(predictions), [*old, back])
         theirs = next(row["request"] for row in old if row["customer_id"] == GONE)
-        held = {"body_digest": "d", "at": now, "status": 200, "request": theirs, "body": b"{}"}
+        held = {"body_digest": "d", "at": now, "request": theirs, "body": b"{}"}
         connection.execute(sa.insert(replies).values(scope="again", **held))
     for file, content in saved.items():
         file.write_bytes(content)
@@ -365,7 +365,7 @@ def test_answers_about_others_that_quote_the_customer_go_too(database, settings,
     bodies = {"one": cut[0], "two": cut[1], "stays": STAYS}
     with writing(database) as connection:
         for scope, quoted in bodies.items():
-            held = {"body_digest": "d", "at": now, "status": 200, "request": row["request"]}
+            held = {"body_digest": "d", "at": now, "request": row["request"]}
             body = orjson.dumps({"predictions": [], "rejects": [{"value": quoted}]})
             connection.execute(sa.insert(replies).values(scope=scope, body=body, **held))
     assert erase(database, settings, customer, "test").removed["replies"] == 2

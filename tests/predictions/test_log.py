@@ -32,7 +32,7 @@ def row(id_: str, customer: str | None = "C-1", at: datetime = NOON) -> tuple:
 
 
 def answered(*ids: str, scope: str | None = None, body: bytes = b"{}", digest: str = "d") -> Answered:
-    reply = None if scope is None else Reply(scope, digest, ids[0], 200, body)
+    reply = None if scope is None else Reply(scope, digest, ids[0], body)
     return Answered(ids[0], [row(id_) for id_ in ids], reply)
 
 

@@ -14,7 +14,7 @@ def test_at_every_age_a_reply_is_either_replaced_or_found(database):
     """Also while it comes of age between the two looks, which the clock decides."""
     soon = timedelta(milliseconds=1)
     for turn in range(300):
-        first, second = (Reply(f"s{turn}", "d", "r", 200, body) for body in (b"first", b"second"))
+        first, second = (Reply(f"s{turn}", "d", "r", body) for body in (b"first", b"second"))
         with writing(database) as connection:
             claim(connection, [first], soon)
             made = connection.scalar(sa.select(replies.c.at).where(replies.c.scope == first.scope))

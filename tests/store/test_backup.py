@@ -64,7 +64,7 @@ def fill(opened, home):
         connection.execute(sa.insert(t.events).values(event))
         connection.execute(sa.insert(t.deployments).values(slot=t.CHAMPION, version=1, event=7))
         connection.execute(sa.insert(t.predictions), [prediction(number) for number in range(1, 501)])
-        reply = {"scope": DIGEST, "body_digest": DIGEST, "request": "r", "at": NOON, "status": 200}
+        reply = {"scope": DIGEST, "body_digest": DIGEST, "request": "r", "at": NOON}
         connection.execute(sa.insert(t.replies).values(reply | {"body": bytes(range(256))}))
         connection.execute(sa.insert(t.tombstones).values(customer_hash="a" * 64, at=NOON))
         for key in ("one", "two"):
@@ -388,7 +388,6 @@ def test_memory_stays_flat(filled, tmp_path):
                 "body_digest": DIGEST,
                 "request": "r",
                 "at": NOON,
-                "status": 200,
             }
             connection.execute(sa.insert(t.replies).values(row | {"body": body + bytes([number])}))
     tracemalloc.start()

@@ -251,6 +251,6 @@ class _Writer:
         body = orjson.dumps(question.form.write(outcome))
         reply = None
         if question.scope:
-            reply = Reply(question.scope, question.digest, request, 200, body)
+            reply = Reply(question.scope, question.digest, request, body)
         predicted = [(one["churn_probability"], one["risk_level"]) for one in answers.values()]
         return Told(body, predicted), Answered(request, rows, reply)

@@ -454,7 +454,7 @@ def _tell(done: Callable[[Sequence[Outcome]], None], outcomes: Sequence[Outcome]
 def _try(writer: SteadyWriter) -> None:
     """Write something of some size and remove it, in two transactions: one would not reach a full disk."""
     scope = f"trial {secrets.token_hex(16)}"
-    trial = Reply(scope, body_digest="", request="", status=0, body=bytes(TRIAL_BYTES))
+    trial = Reply(scope, body_digest="", request="", body=bytes(TRIAL_BYTES))
     with writer.writing() as connection:
         claim(connection, [trial], timedelta(days=1))
     with writer.writing() as connection:

@@ -24,18 +24,16 @@ class Reply:
         scope: SHA-256 of caller, route and key, as hex.
         body_digest: SHA-256 of the request's body, as hex.
         request: id of the request that was answered.
-        status: of the answer.
-        body: of the answer, byte for byte.
+        body: of the answer, byte for byte. The status is 200: nothing else is stored.
     """
 
     scope: str
     body_digest: str
     request: str
-    status: int
     body: bytes
 
 
-_FIELDS = ("scope", "body_digest", "request", "status", "body")
+_FIELDS = ("scope", "body_digest", "request", "body")
 _COLUMNS = [t.replies.c[name] for name in _FIELDS]
 
 

@@ -133,7 +133,6 @@ replies = sa.Table(
     sa.Column("body_digest", sa.String(64), nullable=False, comment="SHA-256 of the request's body"),
     sa.Column("request", sa.String(36), nullable=False, index=True),
     sa.Column("at", Moment, nullable=False, index=True),
-    sa.Column("status", sa.Integer, nullable=False),
     sa.Column("body", sa.LargeBinary, nullable=False),
 )
 """Answers to requests with an Idempotency-Key, to be given again byte for byte."""

@@ -95,7 +95,6 @@ def upgrade() -> None:
         sa.Column("body_digest", sa.String(64), nullable=False, comment="SHA-256 of the request's body"),
         sa.Column("request", sa.String(36), nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("status", sa.Integer, nullable=False),
         sa.Column("body", sa.LargeBinary, nullable=False),
         sa.PrimaryKeyConstraint("scope", name="pk_replies"),
     )
