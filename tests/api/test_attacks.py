@@ -288,7 +288,7 @@ def test_a_hostile_file_name_names_no_file(under, database):
 def test_an_injected_filter_leaves_out_as_much_as_any_other(database, under):
     assert under
     for text in INJECTIONS:
-        found = b"".join(export(database, Wanted(customer=text), "ndjson"))
+        found = b"".join(export(database, Wanted(customer=text), "ndjson", "test"))
         assert found == b""
 
 

@@ -10,6 +10,7 @@ from holdfast.access import Role
 from holdfast.access.keys import create_key
 from holdfast.api import upload
 from holdfast.api.problems import SlowBodyError
+from holdfast.audit import entries
 from holdfast.jobs import JobBook, State
 
 TABLE = b"Customer No.,tenure\na,1\n"
@@ -79,6 +80,8 @@ def test_a_file_is_accepted_watched_and_fetched(client, book):
     assert answers.headers["content-type"] == "application/vnd.apache.parquet"
     assert "July%202025.scored.parquet" in answers.headers["content-disposition"]
     assert client.get(done["links"]["rejects"]).content == b"rejects"
+    traces = entries(book.engine, action="jobs.download")
+    assert [(one.actor, one.detail["file"]) for one in traces] == [("local", "rejects"), ("local", "answers")]
 
     assert client.post(f"/jobs/{job['id']}/cancel").status_code == 409
     assert client.delete(job["links"]["self"]).status_code == 204

@@ -74,6 +74,13 @@ def test_a_wrong_option_is_one_clear_block(holdfast, rows, wrong):
     assert holdfast("predictions", "list", *wrong).code == 2
 
 
+def test_an_export_leaves_a_trace(holdfast, engine, rows):
+    assert holdfast("predictions", "export", "all.parquet", "--customer", rows[0]["customer_id"]).code == 0
+    (entry,) = audit.entries(engine, action="predictions.export")
+    assert entry.actor.startswith("cli:")
+    assert (entry.subject, entry.detail["filters"]) == ("parquet", {"customer": "one"})
+
+
 def test_an_export_goes_where_it_is_told_or_where_an_erasure_finds_it(holdfast, home, rows, tmp_path):
     done = holdfast("predictions", "export", "--json").json()
     (ours,) = (home / "exports").iterdir()

@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
+from holdfast.audit import entries
 from holdfast.jobs import QuotaError, State, UnknownJobError, WrongStateError
 from holdfast.store import reading, writing
 from holdfast.store.tables import audit, jobs
@@ -100,12 +101,17 @@ def test_results_are_there_when_the_job_is_done_and_the_upload_is_gone(book, sub
     job = submit(TABLE)
     for early in (book.results, book.rejects):
         with pytest.raises(WrongStateError, match="waiting"):
-            early(job)
+            early(job, actor="test")
     with pytest.raises(WrongStateError, match="waiting"):
         book.delete(job.id, actor="key:a")
     finished = done(book, job)
-    assert book.results(finished).read_text() == "answers"
-    assert book.rejects(finished).read_text() == "rejects"
+    assert book.results(finished, actor="test").read_text() == "answers"
+    assert book.rejects(finished, actor="test").read_text() == "rejects"
+    traces = entries(book.engine, action="jobs.download")
+    assert [(one.actor, one.subject, one.detail) for one in traces] == [
+        ("test", finished.id, {"file": "rejects", "bytes": 7}),
+        ("test", finished.id, {"file": "answers", "bytes": 7}),
+    ]
     assert files_of(job) == ["answers.csv", "rejects.csv"]
     book.delete(job.id, actor="key:a")
     assert not (book.home / "jobs" / job.id).exists()
@@ -146,7 +152,7 @@ def test_each_change_is_in_the_trail_and_no_name_of_a_file(book, submit, databas
     book.cancel(job.id, actor="user:ana")
     book.delete(job.id, actor="user:ana")
     with reading(database) as connection:
-        entries = connection.execute(sa.select(audit).order_by(audit.c.number)).all()
-    told = [(entry.actor, entry.action) for entry in entries if entry.subject == job.id]
+        trail = connection.execute(sa.select(audit).order_by(audit.c.number)).all()
+    told = [(entry.actor, entry.action) for entry in trail if entry.subject == job.id]
     assert told == [("key:a", "jobs.submit"), ("user:ana", "jobs.cancel"), ("user:ana", "jobs.delete")]
-    assert "Miller" not in str(entries)
+    assert "Miller" not in str(trail)

@@ -66,14 +66,16 @@ def test_files_are_scored_as_at_the_command_line_bit_for_bit(  # noqa: PLR0917 -
     first, second, third, fourth = (until(job, ended) for job in sent)
     assert [job.error for job in (first, second, third, fourth)] == [None] * 4
 
-    assert book.results(first).read_bytes() == expected(broken, reasons=2)
-    assert pl.read_csv(book.rejects(first))["row"].to_list() == [len(lines) + 1]
+    assert book.results(first, actor="test").read_bytes() == expected(broken, reasons=2)
+    assert pl.read_csv(book.rejects(first, actor="test"))["row"].to_list() == [len(lines) + 1]
     assert (first.summary["rows_in"], first.summary["scored"]) == (len(lines) + 1, len(lines))
     assert (first.done, first.seconds_left) == (1.0, None)
     assert first.summary.keys().isdisjoint({"source", "out", "rejects", "repair_examples"})
-    assert book.results(second).read_bytes() == expected(columnar, version="v2", ending="parquet")
-    assert book.results(third).read_bytes() == expected(columnar)
-    assert book.results(fourth).read_bytes() == expected(trained.table, ending="parquet")
+    assert book.results(second, actor="test").read_bytes() == expected(
+        columnar, version="v2", ending="parquet"
+    )
+    assert book.results(third, actor="test").read_bytes() == expected(columnar)
+    assert book.results(fourth, actor="test").read_bytes() == expected(trained.table, ending="parquet")
 
 
 def test_what_is_wrong_with_a_file_is_told_without_our_paths(settings, submit, worker, until, trained):
@@ -148,7 +150,7 @@ def test_a_job_outlives_stops_and_kills_of_its_worker(  # noqa: PLR0917 - pytest
     finished = until(job, ended)
     assert (finished.state, finished.error) == (State.DONE, None)
     assert finished.started > started
-    assert book.results(finished).read_bytes() == expected(long_table)
+    assert book.results(finished, actor="test").read_bytes() == expected(long_table)
     assert files_of(job) == ["answers.csv"]
 
 
@@ -159,13 +161,13 @@ def test_a_job_that_was_scored_but_not_written_down_is_not_scored_again(  # noqa
     job = submit(trained.table)
     worker()
     done = until(job, ended)
-    scored = book.results(done).stat()
+    scored = book.results(done, actor="test").stat()
     with writing(database) as connection:
         undone = {"state": "running", "finished": None, "summary": None, "done": 0.2}
         connection.execute(sa.update(jobs).where(jobs.c.id == job.id).values(undone))
     again = until(job, ended)
     assert again.summary == done.summary
-    assert book.results(again).stat().st_mtime_ns == scored.st_mtime_ns
+    assert book.results(again, actor="test").stat().st_mtime_ns == scored.st_mtime_ns
 
 
 def test_a_job_that_is_cancelled_stops_and_leaves_nothing(  # noqa: PLR0917 - pytest passes them by name
@@ -262,4 +264,4 @@ def test_a_job_outlives_its_database(  # noqa: PLR0917 - pytest passes them by n
     postgres.start()
     finished = until(job, ended)
     assert (finished.state, finished.error) == (State.DONE, None)
-    assert book.results(finished).read_bytes() == expected(long_table)
+    assert book.results(finished, actor="test").read_bytes() == expected(long_table)

@@ -84,7 +84,10 @@ def test_only_their_owner_reads_archives_and_exports(  # noqa: PLR0917 - pytest 
     log_some(database, 48, start=noon - 24 * HOUR, step=HOUR)
     loose = os.umask(0o022)
     try:
-        made = [export_file(database, home, Wanted(), out) for out in (None, tmp_path / "mine.parquet")]
+        made = [
+            export_file(database, home, Wanted(), out, actor="me")
+            for out in (None, tmp_path / "mine.parquet")
+        ]
         archive(database, home, midnight, "cli:ana")
         made += (home / "archive").glob("*.parquet")
         assert [oct(file.stat().st_mode & 0o777) for file in made] == ["0o600"] * 4

@@ -101,7 +101,7 @@ def furnish(engine, home, make_row, now):
         archive(engine, home, datetime.combine((now - 10 * DAY).date(), datetime.min.time(), UTC), "test")
     (home / "exports").mkdir()
     for layout in ("csv", "parquet", "ndjson"):
-        (home / "exports" / f"all.{layout}").write_bytes(b"".join(export(engine, Wanted(), layout)))
+        (home / "exports" / f"all.{layout}").write_bytes(b"".join(export(engine, Wanted(), layout, "test")))
     for job, layout in (("one", "csv"), ("two", "parquet")):
         folder = home / "jobs" / job
         folder.mkdir(parents=True)

@@ -43,7 +43,7 @@ def test_an_export_holds_what_the_pages_show(database, log_some, layout, many, m
     monkeypatch.setattr(listing, "BLOCK", 20)
     if many:
         log_some(database, many)
-    found = read(b"".join(export(database, Wanted(), layout)), layout)
+    found = read(b"".join(export(database, Wanted(), layout, "test")), layout)
     shown = page(database, Wanted(), limit=1_000).predictions
     for row in [*found, *shown]:
         assert list(row) == list(NAMES)
@@ -67,7 +67,7 @@ def test_an_export_tells_how_far_it_is(database, log_some):
             self.done += amount
 
     watcher = Watcher()
-    b"".join(export(database, Wanted(), "csv", watcher))
+    b"".join(export(database, Wanted(), "csv", "test", watcher))
     assert (watcher.told, watcher.done) == (("Exporting", 30), 30)
 
 
@@ -82,9 +82,9 @@ opened = engine(sys.argv[1])
 def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 for layout in ("csv", "ndjson", "parquet"):
-    warm = next(export(opened, Wanted(), layout))
+    warm = next(export(opened, Wanted(), layout, "test"))
 before = peak()
-written = sum(len(part) for layout in ("csv", "ndjson") for part in export(opened, Wanted(), layout))
+written = sum(len(part) for layout in ("csv", "ndjson") for part in export(opened, Wanted(), layout, "test"))
 print(written // 1024, peak() - before)
 """
 

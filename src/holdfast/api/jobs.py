@@ -150,7 +150,11 @@ def results(request: Request, job_id: str) -> Response:
     """Fetch the answers of a job that is done: one row for each row that was scored, in the file's order."""
     book = _book(request)
     found = book.get(job_id, _owner(request))
-    return _file(book.results(found), f"{_stem(found.file)}.scored.{found.format}", found.format)
+    return _file(
+        book.results(found, actor=_caller(request).id),
+        f"{_stem(found.file)}.scored.{found.format}",
+        found.format,
+    )
 
 
 @router.get("/jobs/{job_id}/rejects", response_class=FileResponse, responses=_IN_STATE | _FILES)
@@ -158,7 +162,7 @@ def rejects(request: Request, job_id: str) -> Response:
     """Fetch the rows that were not scored: row, column, value, reason."""
     book = _book(request)
     found = book.get(job_id, _owner(request))
-    return _file(book.rejects(found), f"{_stem(found.file)}.rejects.csv", "csv")
+    return _file(book.rejects(found, actor=_caller(request).id), f"{_stem(found.file)}.rejects.csv", "csv")
 
 
 @router.post("/jobs/{job_id}/cancel", response_model=JobFacts, responses=_IN_STATE)

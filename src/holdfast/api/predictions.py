@@ -129,7 +129,7 @@ def exported(
     layout: Annotated[Format, Query(alias="format", description="What to write.")] = "csv",
 ) -> Response:
     """Download all that the filters leave, newest first, as CSV, Parquet or NDJSON."""
-    parts = export(request.app.state.engine, wanted, layout)
+    parts = export(request.app.state.engine, wanted, layout, request.state.caller.id)
     first = next(parts, b"")  # a database that cannot be read is a problem, not half a file
     return StreamingResponse(
         chain([first], parts),

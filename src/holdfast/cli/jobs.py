@@ -117,7 +117,8 @@ def download(
         )
     with _book(session) as book:
         job = _found(book, job_id)
-        _copy(book.rejects(job) if rejects else book.results(job), out)
+        fetch = book.rejects if rejects else book.results
+        _copy(fetch(job, actor=session.actor), out)
     session.answer({"job": job.id, "out": str(out)}, f"Written: {out}")
 
 

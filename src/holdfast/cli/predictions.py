@@ -132,7 +132,9 @@ def export(
         key=key,
     )
     with session.database(existing=True) as database, session.progress() as progress:
-        written = export_file(database, session.home, wanted, out, overwrite=force, progress=progress)
+        written = export_file(
+            database, session.home, wanted, out, actor=session.actor, overwrite=force, progress=progress
+        )
     session.answer({"out": str(written)}, f"Predictions: {written}")
 
 

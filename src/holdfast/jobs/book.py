@@ -201,25 +201,25 @@ class JobBook:
             record(connection, actor, "jobs.delete", job_id)
             files.remove(self.home, job_id)  # a file that is left behind would be found by nobody
 
-    def results(self, job: Job) -> Path:
-        """The file of answers.
+    def results(self, job: Job, *, actor: str) -> Path:
+        """The file of answers; that ``actor`` fetches it is written into the audit trail.
 
         Raises:
             WrongStateError: the job is not done.
         """
-        return self._result(job, files.answers_of(self.home, job))
+        return self._result(job, files.answers_of(self.home, job), actor)
 
-    def rejects(self, job: Job) -> Path:
-        """The file of rejects.
+    def rejects(self, job: Job, *, actor: str) -> Path:
+        """The file of rejects; that ``actor`` fetches it is written into the audit trail.
 
         Raises:
             WrongStateError: the job is not done, or nothing was rejected.
         """
         if job.state == State.DONE and not job.has_rejects:
             raise WrongStateError("No row was rejected.", hint="The results have every row.")
-        return self._result(job, files.rejects_of(self.home, job))
+        return self._result(job, files.rejects_of(self.home, job), actor)
 
-    def _result(self, job: Job, path: Path) -> Path:
+    def _result(self, job: Job, path: Path, actor: str) -> Path:
         if job.state != State.DONE:
             hint = "Its error says why." if job.state == State.FAILED else None
             raise WrongStateError(
@@ -227,6 +227,9 @@ class JobBook:
             )
         if not path.is_file():
             raise WrongStateError("The job's files are gone.", hint="Send the file again.")
+        with writing(self.engine) as connection:
+            detail = {"file": path.stem, "bytes": path.stat().st_size}
+            record(connection, actor, "jobs.download", job.id, detail)
         return path
 
     # What follows is the worker's.

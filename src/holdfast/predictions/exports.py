@@ -29,6 +29,7 @@ def export_file(
     wanted: Wanted,
     out: Path | None = None,
     *,
+    actor: str,
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> Path:
@@ -39,12 +40,13 @@ def export_file(
         home: the home folder.
         wanted: which predictions.
         out: ends in ``.csv``, ``.parquet`` or ``.ndjson``; unless given, a new CSV among the home's exports.
+        actor: for the audit trail.
         overwrite: whether ``out`` may be there already.
         progress: told how many predictions were written.
 
     Raises:
         UsageError: the ending says nothing, the file is there already or cannot be written.
-        StoreError: the database cannot be read.
+        StoreError: the database cannot be used.
     """
     if out is None:
         out = home / FOLDER / f"predictions-{datetime.now(UTC):%Y%m%dT%H%M%S%f}Z.csv"
@@ -60,7 +62,7 @@ def export_file(
         with keeping(home) if ours else nullcontext(), scratch(out.parent, SCRATCH) as work:
             new = work / out.name
             with new.open("wb") as file:
-                for part in export(engine, wanted, layout, progress):
+                for part in export(engine, wanted, layout, actor, progress):
                     file.write(part)
             sync(new)
             keep_private(new)

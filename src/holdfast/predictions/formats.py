@@ -9,8 +9,10 @@ import polars as pl
 import pyarrow as pa
 from pyarrow import parquet
 
+from holdfast import audit
 from holdfast.predictions.listing import NAMES, Wanted, blocks, count
 from holdfast.progress import NullProgress
+from holdfast.store import writing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -45,15 +47,21 @@ TIME_FORMAT = "%Y-%m-%dT%H:%M:%S%.6fZ"
 
 
 def export(
-    engine: sa.Engine, wanted: Wanted, layout: Format, progress: Progress | None = None
+    engine: sa.Engine, wanted: Wanted, layout: Format, actor: str, progress: Progress | None = None
 ) -> Iterator[bytes]:
     """The bytes of a file with all wanted predictions, newest first, made as they are asked for.
 
+    That ``actor`` takes them is written into the audit trail before the first byte.
+
     Raises:
-        StoreError: the database cannot be read.
+        StoreError: the database cannot be used.
     """
     progress = progress or NullProgress()
-    progress.start("Exporting", count(engine, wanted))
+    many = count(engine, wanted)
+    with writing(engine) as connection:
+        detail = {"predictions": many, "filters": wanted.as_dict()}
+        audit.record(connection, actor, "predictions.export", layout, detail)
+    progress.start("Exporting", many)
     found = _counted(blocks(engine, wanted), progress)
     return {"csv": _as_csv, "parquet": _as_parquet, "ndjson": _as_ndjson}[layout](found)
 

@@ -6,7 +6,7 @@ import base64
 import binascii
 import json
 import uuid
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -86,6 +86,12 @@ class Wanted:
                 object.__setattr__(self, name, _utc(at))  # frozen for everybody else
         if any(text is not None and not storable(text) for text in (self.customer, self.version, self.key)):
             raise WantedError("A filter holds what no text in the log can.", hint="Leave out NUL.")
+
+    def as_dict(self) -> dict[str, Any]:
+        """What was given, in plain JSON types, for the audit trail: names no customer."""
+        given = {name: value for name, value in asdict(self).items() if value is not None}
+        times = {name: at.isoformat() for name, at in given.items() if isinstance(at, datetime)}
+        return given | times | ({"customer": "one"} if self.customer is not None else {})
 
     def conditions(self) -> list[sa.ColumnElement[bool]]:
         """As SQL."""
