@@ -8,6 +8,7 @@ import pytest
 
 from holdfast import __version__
 from holdfast.api.policy import POLICY, PUBLIC
+from holdfast.api.problems import PROBLEMS
 from holdfast.cli.main import app
 from holdfast.features.record import RECORD_FEATURES
 from holdfast.settings import Settings
@@ -40,6 +41,14 @@ def test_the_table_of_routes_is_what_the_policy_says():
     page = access_table.PAGE.read_text(encoding="utf-8")
     assert page == access_table.written(page), "run `make docs`"
     assert all(f"`{method} {path}`" in page for path, method in (*POLICY, *PUBLIC))
+
+
+def test_the_table_of_problems_names_each_code_with_its_status():
+    page = (ROOT / "docs" / "scoring.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| ([\d, ]+) \| ((?:`\w+`(?:, )?)+) \|", page, re.M)
+    told = [(code, statuses) for statuses, codes in rows for code in re.findall(r"`(\w+)`", codes)]
+    assert sorted(code for code, _ in told) == sorted(PROBLEMS)
+    assert [code for code, statuses in told if str(PROBLEMS[code][0]) not in statuses] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
