@@ -135,6 +135,21 @@ def test_a_customer_with_any_letters_is_erased(client, asked, shop, good):
     assert [each["prediction_id"] for each in back] == [again.json()["prediction_id"]]
 
 
+def test_an_erasure_that_leaves_something_does_not_say_that_it_is_complete(client, asked, shop):
+    del asked
+    damaged = shop.home / "archive" / "predictions-2020-01-01.parquet"
+    damaged.parent.mkdir(exist_ok=True)
+    damaged.write_bytes(b"PAR1 damaged")
+    part = client.delete("/customers/A%2F3%20%C3%BC")
+    assert (part.status_code, part.json()["complete"], len(part.json()["left"])) == (202, False, 1)
+    assert part.json()["removed"]["predictions"] == 1
+    damaged.unlink()
+    whole = client.delete("/customers/A%2F3%20%C3%BC")
+    assert (whole.status_code, whole.json()["complete"], whole.json()["left"]) == (200, True, [])
+    said = client.get("/openapi.json").json()["paths"]["/customers/{customer_id}"]["delete"]["responses"]
+    assert said["202"]["content"] == said["200"]["content"]
+
+
 @pytest.mark.parametrize("given", ["../../etc/passwd", "..", "%", "a?b#c", "x" * 2_000, " ", "\u202e"])
 def test_an_id_that_nobody_has_erases_nothing(client, asked, given):
     del asked

@@ -74,6 +74,7 @@ class ErasedCustomer(BaseModel):
     customer_hash: str = Field(description="Keyed; under it the audit trail holds the proof.")
     erased_before: datetime = Field(description="What was recorded up to then does not come back.")
     removed: Removed
+    complete: bool = Field(description="Whether nothing is left.")
     left: list[str] = Field(description="What could not be reached now, and what to do; mostly nothing.")
     elsewhere: str = Field(description="What is beyond reach in any case.")
 
@@ -154,17 +155,22 @@ def prediction(request: Request, prediction_id: UUID) -> Response:
 @router.delete(
     "/customers/{customer_id:path}",
     response_model=ErasedCustomer,
-    responses=problems(401, 403, 422, 503, wrong="query"),
+    responses={
+        202: {"model": ErasedCustomer, "description": "Something is left: erase again."},
+        **problems(401, 403, 422, 503, wrong="query"),
+    },
 )
 def erased(request: Request, customer_id: str) -> Response:
     """Erase a customer from log, cache, archive, exports and results of jobs, for good.
 
-    Write the id percent-encoded. Whether the log knows the customer or not, the answer is the same.
+    Write the id percent-encoded. Status 202 says that something could not be reached now (`left`).
+    Whether the log knows the customer or not, the answer is the same.
     """
     state = request.app.state
     with _as_query():
         done = erase(state.engine, state.settings, customer_id, request.state.caller.id)
-    return wire.answer(done.as_dict())
+    complete = not done.left
+    return wire.answer(done.as_dict() | {"complete": complete}, status=200 if complete else 202)
 
 
 @contextmanager
