@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import sqlalchemy as sa
 
-from holdfast.audit import record
+from holdfast.audit import hold, record
 from holdfast.disk import scratch, sync
 from holdfast.errors import HoldfastError
 from holdfast.jobs import files
@@ -176,6 +176,7 @@ class JobBook:
             WrongStateError: it has ended already.
         """
         with writing(self.engine) as connection:
+            hold(connection)
             before = _one(connection, job_id, owner)
             if not _end(connection, job_id, State.CANCELLED):
                 raise WrongStateError(
@@ -194,6 +195,7 @@ class JobBook:
             WrongStateError: it has not ended.
         """
         with writing(self.engine) as connection:
+            hold(connection)
             found = _one(connection, job_id, owner)
             if not found.state.ended:
                 raise WrongStateError(f"The job is {found.state}.", hint="Cancel it first.")
