@@ -79,7 +79,7 @@ def test_an_empty_postgresql_is_not_filled_by_opening_it(postgres, tmp_path):
     url = postgres.url()
     with pytest.raises(StoreError, match="no tables") as caught:
         open_store(tmp_path, url)
-    assert "holdfast db upgrade" in caught.value.hint
+    assert caught.value.hint == "Run: holdfast db upgrade"
     opened = engine(url)
     assert sa.inspect(opened).get_table_names() == []
     opened.dispose()

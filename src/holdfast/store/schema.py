@@ -41,10 +41,11 @@ def expect_current(opened: sa.Engine) -> None:
         upgrade(opened)
         return
     _refuse_newer(present, opened)
-    made = "has no tables of Holdfast yet" if present is None else f'has the older schema "{present}"'
-    raise StoreError(
-        f"The database {made}.", where=place_of(opened), hint="Back it up, then run: holdfast db upgrade"
-    )
+    if present is None:
+        made, hint = "has no tables of Holdfast yet", "Run: holdfast db upgrade"
+    else:
+        made, hint = f'has the older schema "{present}"', "Back it up, then run: holdfast db upgrade"
+    raise StoreError(f"The database {made}.", where=place_of(opened), hint=hint)
 
 
 def upgrade(opened: sa.Engine, then: Callable[[sa.Connection, list[str]], object] | None = None) -> list[str]:
