@@ -26,6 +26,12 @@ def test_a_key_is_shown_once_on_stdout_alone(holdfast, tmp_path):
     assert holdfast("keys", "list", "--json").json()["keys"] == [key.as_dict()]
 
 
+def test_the_first_credential_says_that_from_now_on_all_need_one(holdfast):
+    line = ("keys", "create", "--role", "scorer", "--name")
+    assert "From now on every request needs" in holdfast(*line, "first").err
+    assert "From now on" not in holdfast(*line, "second").err
+
+
 def test_json_holds_the_key_and_what_is_known_of_it(holdfast, tmp_path):
     made = holdfast("keys", "create", "--role", "admin", "--name", "ops", "--json").json()["key"]
     (key,) = keys_in(tmp_path)

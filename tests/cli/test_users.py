@@ -24,6 +24,7 @@ def ana(holdfast, pipe):
     pipe(PASSWORD + "\n")
     made = holdfast("users", "create", "Ana", "--role", "analyst", "--password-stdin")
     assert made.out == "ana may log in as analyst.\n"
+    assert "From now on every request needs" in made.err
 
 
 def user_in(tmp_path):

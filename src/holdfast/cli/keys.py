@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,8 +12,9 @@ from holdfast.cli.durations import parse_duration
 from holdfast.cli.session import Debug, Home, Json, Quiet, Session, command, session_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
+    import sqlalchemy as sa
     from rich.table import Table
 
     from holdfast.access.keys import Key
@@ -47,7 +49,7 @@ def create(
     from holdfast.access.keys import create_key  # noqa: PLC0415 - as above
 
     ends = None if expires is None else _after(expires)
-    with session.database() as opened:
+    with session.database() as opened, told_if_first(session, opened):
         key, text = create_key(
             opened, actor=session.actor, name=name, role=role_of(role), expires=ends, rate=rate
         )
@@ -82,6 +84,19 @@ def revoke(
 list_.add_to(keys, "list")
 for _command in (create, revoke):
     _command.add_to(keys)
+
+
+@contextmanager
+def told_if_first(session: Session, opened: sa.Engine) -> Iterator[None]:
+    """Say what changes for everybody with the first key or user, which is made within."""
+    from holdfast.access import Gate  # noqa: PLC0415 - help must not wait for it
+
+    first = not Gate(opened, session.settings).configured
+    yield
+    if first:
+        session.note(
+            "From now on every request needs a key or a token; until now this machine's user needed none."
+        )
 
 
 def _after(text: str) -> datetime:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from holdfast.cli.keys import told_if_first
 from holdfast.cli.session import Debug, Home, Json, Quiet, Session, command, session_of
 from holdfast.errors import UsageError
 
@@ -49,7 +50,7 @@ def create(
 
     wanted = role_of(role)
     password = _password(stdin=password_stdin)
-    with session.database() as opened:
+    with session.database() as opened, told_if_first(session, opened):
         user = create_user(opened, actor=session.actor, name=name, role=wanted, password=password)
     session.answer({"user": user.as_dict()}, f"{user.name} may log in as {user.role.label}.")
 
