@@ -81,6 +81,37 @@ def test_a_wrong_value_is_one_sentence_that_does_not_quote_secrets(monkeypatch, 
         assert value not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("HOST", "not a host", "127.0.0.1"),
+        ("HOST", "http://a/b", "127.0.0.1"),
+        ("ALLOWED_HOSTS", "http://a/b", "crm.example.com"),
+        ("ALLOWED_HOSTS", "good.example,bad name", "crm.example.com"),
+    ],
+)
+def test_what_is_no_host_is_refused_with_what_to_write(monkeypatch, name, value, told):
+    monkeypatch.setenv(f"HOLDFAST_{name}", value)
+    with pytest.raises(UsageError, match=told):
+        load_settings()
+
+
+def test_every_way_to_write_a_host_is_taken(monkeypatch):
+    for host in (
+        "127.0.0.1",
+        "192.0.2.7",
+        "::1",
+        "[::1]",
+        "localhost",
+        "fe80::1%eth0",
+        "my_box.lan",
+        "ü.example",
+    ):
+        monkeypatch.setenv("HOLDFAST_HOST", host)
+        monkeypatch.setenv("HOLDFAST_ALLOWED_HOSTS", f"A.example , {host}")
+        assert (load_settings().host, load_settings().allowed_hosts) == (host, ("A.example", host))
+
+
 def test_an_issuer_on_this_machine_needs_no_certificate(monkeypatch):
     monkeypatch.setenv("HOLDFAST_OIDC_ISSUER", "http://127.0.0.1:8080/realms/x")
     monkeypatch.setenv("HOLDFAST_OIDC_AUDIENCE", "holdfast")

@@ -56,7 +56,17 @@ def _origin(value: str) -> str:
     return value
 
 
-Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+def _host(value: str) -> str:
+    if not _HOST.fullmatch(value):
+        raise ValueError("a host is a name or an address alone, such as crm.example.com or 127.0.0.1")
+    return value
+
+
+_HOST = re.compile(r"[\w.-]+|(?P<open>\[)?(?=.*:.*:)[0-9a-fA-F:.]+(%[\w.-]+)?(?(open)\])")
+"""A name or an address of IPv4, or one of IPv6, with or without brackets: no scheme, port or path."""
+
+Host = Annotated[str, AfterValidator(_host)]
+Names = Annotated[tuple[Host, ...], NoDecode, BeforeValidator(_split)]
 Origins = Annotated[tuple[Annotated[str, AfterValidator(_origin)], ...], NoDecode, BeforeValidator(_split)]
 
 
@@ -86,7 +96,7 @@ class Settings(BaseSettings):
         description="Signs tokens and hashes customer ids. Without it, one of this home's own is made.",
     )
 
-    host: str = Field("127.0.0.1", description="Address to answer on.")
+    host: Host = Field("127.0.0.1", description="Address to answer on.")
     port: int = Field(8_000, ge=0, le=65_535, description="Port to answer on; 0 takes a free one.")
     workers: int = Field(1, ge=1, le=64, description="Processes that answer.")
     allowed_hosts: Names = Field((), description="Names that this server is known by, beside localhost.")
