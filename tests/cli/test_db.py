@@ -153,6 +153,25 @@ def test_whom_was_erased_after_the_backup_does_not_come_back(holdfast, register,
     opened.dispose()
 
 
+def test_whom_was_erased_does_not_come_back_into_a_database_that_was_lost(
+    holdfast, register, logged, tmp_path
+):
+    register()
+    logged("ana", "bob")
+    holdfast("db", "backup", "one.backup")
+    settings = load_settings(home=tmp_path / ".holdfast")
+    opened = open_store(settings.home)
+    erase(opened, settings, "ana", "cli:test")
+    opened.dispose()
+    for file in settings.home.glob("holdfast.db*"):
+        file.unlink()
+    assert holdfast("db", "restore", "one.backup", "--json").json()["erased_again"] == 1
+    opened = open_store(settings.home)
+    with opened.begin() as connection:
+        assert connection.scalars(sa.select(t.predictions.c.customer_id)).all() == ["bob"]
+    opened.dispose()
+
+
 def test_a_backup_of_another_secret_says_that_its_erased_cannot_be_recognised(
     holdfast, register, logged, monkeypatch, tmp_path
 ):

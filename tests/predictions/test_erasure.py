@@ -190,7 +190,7 @@ def test_what_a_backup_brings_back_goes_again_and_what_came_later_stays(database
         connection.execute(sa.insert(replies).values(scope="again", **held))
     for file, content in saved.items():
         file.write_bytes(content)
-    assert apply_tombstones(database, secret, home / "archive") == 60
+    assert apply_tombstones(database, secret, home) == 60
     assert [each["prediction_id"] for each in page(database, Wanted(customer=GONE)).predictions] == [
         back["id"]
     ]
@@ -199,7 +199,7 @@ def test_what_a_backup_brings_back_goes_again_and_what_came_later_stays(database
     assert GONE not in left["customer_id"].to_list()
     others = sum(row["customer_id"] != GONE for row in rows)
     assert left.height + count(database, Wanted()) == others + 1
-    assert apply_tombstones(database, secret, home / "archive") == 0
+    assert apply_tombstones(database, secret, home) == 0
 
 
 def test_what_was_under_way_at_the_erasure_goes_within_the_hour(database, settings, make_row, now):
@@ -213,6 +213,22 @@ def test_what_was_under_way_at_the_erasure_goes_within_the_hour(database, settin
     keep_house(database, settings)
     left = {each["prediction_id"] for each in page(database, Wanted()).predictions}
     assert left == {late[1]["id"], late[2]["id"]}
+
+
+def test_a_database_that_was_lost_with_its_tombstones_gets_them_back_within_the_hour(
+    database, settings, make_row, now
+):
+    rows = [make_row(random.Random(seed), now, f"C-{seed}") for seed in (1, 2)]  # noqa: S311 - no secret
+    add_predictions(database, rows)
+    done = erase(database, settings, "C-1", "test")
+    with writing(database) as connection:  # as a backup of before has it, hours later
+        connection.execute(sa.delete(tombstones))
+        connection.execute(sa.insert(predictions).values(rows[0]))
+    keep_house(database, settings)
+    assert [each["prediction_id"] for each in page(database, Wanted()).predictions] == [rows[1]["id"]]
+    with reading(database) as connection:
+        stones = connection.execute(sa.select(tombstones)).all()
+    assert [tuple(stone) for stone in stones] == [(done.customer_hash, done.at)]
 
 
 def test_once_more_moves_the_tombstone(database, settings):

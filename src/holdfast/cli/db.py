@@ -118,7 +118,6 @@ def restore(
     that were revoked since stay revoked, and users who were locked out since stay out.
     """
     from holdfast.audit import record, verify  # noqa: PLC0415 - help must not wait for it
-    from holdfast.predictions.archive import FOLDER as ARCHIVE  # noqa: PLC0415 - as above
     from holdfast.predictions.erasure import apply_tombstones  # noqa: PLC0415 - as above
     from holdfast.settings import secret_mark, secret_of  # noqa: PLC0415 - as above
     from holdfast.store.restore import restore as run  # noqa: PLC0415 - as above
@@ -131,7 +130,7 @@ def restore(
     with _connected(session, may_be_new=True) as opened, session.progress() as progress:
         found = run(opened, session.home, file, replace=replace, then=audited, progress=progress)
         progress.start("Removing erased customers", None)
-        removed = apply_tombstones(opened, secret, session.home / ARCHIVE)
+        removed = apply_tombstones(opened, secret, session.home)
         progress.start("Verifying the audit trail", None)
         sound = verify(opened).sound
     other = found.manifest.secret not in {None, secret_mark(secret)} and found.rows.get("tombstones", 0) > 0

@@ -28,6 +28,7 @@ from holdfast.predictions.removal import (
     of_folder,
     removed_from,
 )
+from holdfast.predictions.tombstones import note, noted
 from holdfast.progress import NullProgress
 from holdfast.settings import secret_of
 from holdfast.store import reading, writing
@@ -144,6 +145,7 @@ def erase(
         with writing(engine) as connection:
             # First the tombstone: from now on nothing that waits to be logged brings the customer back.
             _bury(connection, digest, at)
+            note(home, digest, at)
             removed.update(_from_log(connection, customer_id, at))
             audit.record(connection, actor, ACTIONS[0], digest)
         removed["replies"] += _from_other_replies(engine, customer_id)
@@ -161,28 +163,30 @@ def erase(
     return Erased(digest, at, dict(removed), tuple(left))
 
 
-def apply_tombstones(
-    engine: sa.Engine, secret: bytes, archive_dir: Path | None = None, *, since: datetime | None = None
-) -> int:
+def apply_tombstones(engine: sa.Engine, secret: bytes, home: Path, *, since: datetime | None = None) -> int:
     """Remove what came back of erased customers, as from a backup; returns how many predictions.
 
-    What was recorded up to a tombstone's time goes, what came later stays.
+    What was recorded up to a tombstone's time goes, what came later stays. Tombstones that only the home
+    folder has come back into the database, and then all of the log is looked at.
 
     Args:
         engine: the database.
         secret: the installation's, as it was when they were erased.
-        archive_dir: the archive, unless only the log is to be looked at.
-        since: look only for customers erased from then on, and only at what was logged in the hour before
-            each erasure: for predictions that were under way.
+        home: the home folder.
+        since: look not at the archive, only for customers erased from then on, and only at what was logged in
+            the hour before each erasure: for predictions that were under way.
 
     Raises:
         ArchiveError: a file cannot be read or written.
         StoreError: the database cannot be used.
     """
-    stones = _tombstones(engine, since)
+    every = _tombstones(engine, None)
+    lost = {digest: at for digest, at in noted(home).items() if digest not in every or every[digest] < at}
+    all_of_it = since is None or bool(lost)
+    stones = every | lost if all_of_it else _tombstones(engine, since)
     if not stones:
         return 0
-    recent = [] if since is None else [predictions.c.id >= first_id(min(stones.values()) - SLACK)]
+    recent = [] if all_of_it else [predictions.c.id >= first_id(min(stones.values()) - SLACK)]
     customers = sa.select(predictions.c.customer_id).where(predictions.c.customer_id.is_not(None), *recent)
     removed = 0
     with reading(engine) as connection:
@@ -195,12 +199,15 @@ def apply_tombstones(
     for customer, until in back:
         with writing(engine) as connection:
             removed += _from_log(connection, customer, until)["predictions"]
-    if archive_dir is not None and archive_dir.is_dir():
-        with keeping(archive_dir.parent):
-            for file, customer in of_folder(archive_dir):
+    if since is None and (home / ARCHIVE).is_dir():
+        with keeping(home):
+            for file, customer in of_folder(home / ARCHIVE):
                 gone = stones.get(customer_hash(secret, customer))
                 if gone is not None:
                     removed += removed_from(file, customer, gone)
+    with writing(engine) as connection:  # last: until they are all gone, the next time finds what is lost
+        for digest, at in lost.items():
+            _bury(connection, digest, at)
     if removed:
         scrub(engine, (predictions, replies), [customer for customer, _ in back])
     return removed

@@ -30,6 +30,6 @@ def keep_house(engine: sa.Engine, settings: Settings, actor: str = ACTOR) -> Arc
     with keeping(settings.home, wait=False) as mine:
         if not mine:
             return None
-        apply_tombstones(engine, secret_of(settings), since=now - timedelta(hours=2))
+        apply_tombstones(engine, secret_of(settings), settings.home, since=now - timedelta(hours=2))
         forget_replies(engine, now - timedelta(hours=settings.idempotency_hours))
         return archive(engine, settings.home, retained_from(settings.retention_days), actor)
