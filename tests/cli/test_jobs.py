@@ -36,7 +36,9 @@ def test_files_are_sent_watched_and_fetched(jobs, holdfast, home, trained, tmp_p
 
     listed = jobs("list", "--json").json()["jobs"]
     assert [(job["id"], job["model_version"]) for job in listed] == [(done["id"], "v1"), (waiting, "v2")]
-    assert "800 read, 800 scored" in jobs("show", done["id"][:8]).out
+    shown = jobs("show", done["id"][:8]).out
+    assert "800 read, 800 scored" in shown
+    assert "--rejects" not in shown
     loose = os.umask(0o022)
     try:
         assert jobs("download", done["id"][:8], "--out", tmp_path / "mine.csv").code == 0
@@ -48,8 +50,25 @@ def test_files_are_sent_watched_and_fetched(jobs, holdfast, home, trained, tmp_p
     arguments = ("score", trained.table, "--out", tmp_path / "same.csv", "--reasons", "1")
     assert holdfast("--home", home, *arguments).code == 0
     assert (tmp_path / "mine.csv").read_bytes() == (tmp_path / "same.csv").read_bytes()
+    refused = jobs("download", done["id"], "--out", tmp_path / "mine.parquet")
+    assert (refused.code, "mine.csv" in refused.err) == (2, True)
+    assert not (tmp_path / "mine.parquet").exists()
     assert "already there" in jobs("download", done["id"], "--out", tmp_path / "mine.csv").err
     assert "No row was rejected" in jobs("download", done["id"], "--rejects", "--out", tmp_path / "r").err
+
+
+def test_rows_that_were_rejected_are_named_with_the_command_that_fetches_them(jobs, home, trained, tmp_path):
+    header, first, *_ = trained.table.read_text().splitlines()
+    (tmp_path / "some.csv").write_text(f"{header}\n{first}\nnot,a,row\n")
+    worker = start_worker(Settings(home=home))
+    try:
+        job = jobs("submit", tmp_path / "some.csv", "--wait", "--json").json()["job"]["id"]
+    finally:
+        worker.stop()
+    assert f"holdfast jobs download {job[:8]} --rejects -o rejects.csv" in jobs("show", job).out
+    refused = jobs("download", job, "--rejects", "-o", tmp_path / "rejects.parquet")
+    assert (refused.code, "rejects.csv" in refused.err) == (2, True)
+    assert jobs("download", job, "--rejects", "-o", tmp_path / "rejects.csv").code == 0
 
 
 def test_a_job_that_waits_can_be_cancelled(jobs, home, trained):

@@ -117,6 +117,7 @@ def download(
         )
     with _book(session) as book:
         job = _found(book, job_id)
+        _expect_ending(out, "csv" if rejects else job.format)
         fetch = book.rejects if rejects else book.results
         _copy(fetch(job, actor=session.actor), out)
     session.answer({"job": job.id, "out": str(out)}, f"Written: {out}")
@@ -169,6 +170,16 @@ def _found(book: JobBook, given: str) -> Job:
     if len(matching) > 1:
         raise UsageError(f'{len(matching)} jobs begin with "{given}".', hint="Give more of the id.")
     return matching[0] if matching else book.get(given)
+
+
+def _expect_ending(out: Path, layout: str) -> None:
+    """Refuse a name that says that the file is written in another way than it is."""
+    if out.suffix.lower() not in {"", f".{layout}"}:
+        raise UsageError(
+            f"The file is written as {layout}, and its name says otherwise.",
+            where=str(out),
+            hint=f"Call it {out.with_suffix(f'.{layout}').name}",
+        )
 
 
 def _copy(source: Path, target: Path) -> None:
@@ -225,6 +236,8 @@ def _facts(job: Job) -> Table:
         facts["rows"] = f"{s['rows_in']:,} read, {s['scored']:,} scored, {s['rejected']:,} rejected"
         facts["to act on"] = f"{s['will_churn']:,}"
         facts["answers"] = f"holdfast jobs download {job.id[:8]} -o answers.{job.format}"
+    if job.has_rejects:
+        facts["rejects"] = f"holdfast jobs download {job.id[:8]} --rejects -o rejects.csv"
     if job.error:
         facts["error"] = str(HoldfastError(job.error["message"], where=job.error.get("where")))
     table = Table(box=None, pad_edge=False, show_header=False)
