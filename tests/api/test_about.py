@@ -13,6 +13,13 @@ def test_the_root_leads_everywhere(client, good):
         assert found.status_code == 200, link
 
 
+def test_who_asks_for_nothing_that_is_there_is_led_to_the_page_of_every_address(client):
+    lost = client.get("/nothing/here").json()
+    assert lost["hint"] == "GET /docs shows every address."
+    shown = client.get("/openapi.json").json()["paths"]  # which that page is made from
+    assert shown.keys() >= {"/predict", "/jobs/score", "/predictions", "/models"}
+
+
 def test_health_counts_what_was_answered(client):
     before = client.get("/health").json()
     client.get("/nowhere")

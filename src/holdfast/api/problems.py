@@ -279,7 +279,7 @@ def http_problem(error: HTTPException) -> Response:
     """The framework's own refusals (no such address, method not allowed) as problems."""
     code = _OF_STATUS.get(error.status_code, "request" if error.status_code < 500 else "internal")  # noqa: PLR2004 - HTTP's border between theirs and ours
     words = {
-        "not_found": ("No such address.", "GET / lists what there is."),
+        "not_found": ("No such address.", "GET /docs shows every address."),
         "method": ("The address exists but takes another method.", "The Allow header names it."),
     }
     detail, hint = words.get(code, ("The request could not be read.", "GET /docs shows how to ask."))
