@@ -12,6 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
+from holdfast.api.forms import NotJsonError, parsed
 from holdfast.api.intake import Intake
 from holdfast.contract import Contract
 
@@ -88,6 +89,22 @@ def test_plain_records_take_the_quick_way(make_contract, good):
     assert intake._plainly([full, full | {"tenure": None}]) is not None
     assert intake._plainly([full, good]) is None  # an optional field is left out
     assert intake._plainly([full | {"tenure": "3"}]) is None
+
+
+@pytest.mark.parametrize("reader", [Intake, OneByOne])
+@pytest.mark.parametrize("name", ["Customer No.", "Plan", "City", "Joined"])
+def test_text_that_a_database_may_not_take_is_a_reject_of_its_record_alone(make_contract, good, reader, name):
+    full = good | {"Balance": None}
+    taken = reader(make_contract()).take([full, full | {name: "a\0b"}])
+    assert taken.indexes == [0]
+    assert [(one.index, one.column) for one in taken.rejects] == [(1, name)]
+    assert "NUL" in taken.rejects[0].reason
+
+
+@pytest.mark.parametrize("text", [r"\ud800", r"\udc00a", "\ud800"])
+def test_half_a_character_is_no_json(text):
+    with pytest.raises(NotJsonError):
+        parsed(f'{{"a": "{text}"}}'.encode(errors="surrogatepass"))
 
 
 def test_what_is_said_of_a_request_s_rejects_does_not_depend_on_its_neighbours(make_contract, good):
