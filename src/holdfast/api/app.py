@@ -42,6 +42,9 @@ if TYPE_CHECKING:
 
 METHOD_NOT_ALLOWED = 405
 
+BATCHES_QUEUE = 4
+"""So many times as many customers may wait in batches as one by one: who sends a thousand waits longer."""
+
 
 class Service(FastAPI):
     """The framework's application inside the guard: what the guard answers never comes to the framework."""
@@ -89,7 +92,7 @@ def create_app(live: Live, settings: Settings, engine: sa.Engine) -> Service:
     )
     app.state.online = batcher(desk.work, wait=settings.batch_wait_ms / 1_000)
     # What takes long must not keep single predictions waiting: it has a thread of its own.
-    app.state.apart = batcher(desk.work)
+    app.state.apart = batcher(desk.work, queue=BATCHES_QUEUE * settings.queue_rows)
     app.state.recall = batcher(desk.recall)
     app.include_router(predict.router)
     app.include_router(about.router)
