@@ -102,6 +102,15 @@ def keep_private(path: Path) -> None:
             path.chmod(found.st_mode & 0o700)
 
 
+def make_private_folder(path: Path) -> None:
+    """Have a folder there; if it was not, only its owner reads it.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
 def make_private(path: Path) -> None:
     """Have an empty file there that only its owner reads, unless there is one: that one is made private.
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
@@ -8,6 +9,9 @@ import sqlalchemy as sa
 
 from holdfast.audit import entries
 from holdfast.jobs import QuotaError, State, UnknownJobError, WrongStateError
+from holdfast.jobs.files import make_folder
+from holdfast.predictions.archive import keeping
+from holdfast.registry import Registry
 from holdfast.store import reading, writing
 from holdfast.store.tables import audit, jobs
 
@@ -156,3 +160,14 @@ def test_each_change_is_in_the_trail_and_no_name_of_a_file(book, submit, databas
     told = [(entry.actor, entry.action) for entry in trail if entry.subject == job.id]
     assert told == [("key:a", "jobs.submit"), ("user:ana", "jobs.cancel"), ("user:ana", "jobs.delete")]
     assert "Miller" not in str(trail)
+
+
+def test_a_home_without_a_database_of_its_own_is_made_private_by_who_first_writes_there(tmp_path):
+    loose = os.umask(0o022)
+    try:
+        make_folder(tmp_path / "jobs")
+        with keeping(tmp_path / "archive"), Registry(tmp_path / "models").staging():
+            pass
+    finally:
+        os.umask(loose)
+    assert [oct(home.stat().st_mode & 0o777) for home in tmp_path.iterdir()] == ["0o700"] * 3

@@ -196,9 +196,3 @@ def test_a_folder_that_is_no_home_yet_stays_as_it_is(tmp_path):
     open_store(elsewhere).dispose()
     assert elsewhere.stat().st_mode & 0o777 == 0o755
     assert (elsewhere / "holdfast.db").stat().st_mode & 0o777 == 0o600
-
-
-@pytest.mark.usefixtures("_permissive")
-def test_a_home_without_a_database_of_its_own_is_made_private_too(tmp_path, postgres_ready):
-    open_store(tmp_path / "home", postgres_ready).dispose()
-    assert (tmp_path / "home").stat().st_mode & 0o777 == 0o700

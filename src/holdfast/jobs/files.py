@@ -6,6 +6,7 @@ import re
 import shutil
 from typing import TYPE_CHECKING
 
+from holdfast.disk import make_private_folder
 from holdfast.errors import HoldfastError
 from holdfast.sources.detect import file_kind
 
@@ -39,7 +40,8 @@ def folder_of(home: Path) -> Path:
 def make_folder(home: Path) -> Path:
     """`folder_of`, there and ours alone."""
     folder = folder_of(home)
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private_folder(home)
+    make_private_folder(folder)
     return folder
 
 

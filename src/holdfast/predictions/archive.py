@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from pyarrow import parquet
 
 from holdfast import audit
-from holdfast.disk import keep_private, locked, scratch, sync
+from holdfast.disk import keep_private, locked, make_private_folder, scratch, sync
 from holdfast.errors import HoldfastError
 from holdfast.predictions import listing
 from holdfast.predictions.formats import COMPRESSION, SCHEMA, table
@@ -64,8 +64,10 @@ def retained_from(days: int) -> datetime:
 @contextmanager
 def keeping(home: Path, *, wait: bool = True) -> Iterator[bool]:
     """Be the only one that moves or erases what was logged; see `holdfast.disk.locked`."""
-    with saying(home), locked(home / LOCK, wait=wait) as mine:
-        yield mine
+    with saying(home):
+        make_private_folder(home)
+        with locked(home / LOCK, wait=wait) as mine:
+            yield mine
 
 
 def archive(

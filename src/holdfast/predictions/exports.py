@@ -6,7 +6,7 @@ from contextlib import nullcontext
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, get_args
 
-from holdfast.disk import keep_private, scratch, sync
+from holdfast.disk import keep_private, make_private_folder, scratch, sync
 from holdfast.errors import UsageError
 from holdfast.predictions.archive import SCRATCH, keeping
 from holdfast.predictions.formats import Format, export
@@ -57,7 +57,9 @@ def export_file(
         )
     ours = out.parent.resolve() == (home / FOLDER).resolve()
     try:
-        out.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if ours:
+            make_private_folder(home)
+        make_private_folder(out.parent)
         # An erasure may not pass between reading a customer and the file's appearance.
         with keeping(home) if ours else nullcontext(), scratch(out.parent, SCRATCH) as work:
             new = work / out.name

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import orjson
 
-from holdfast.disk import sync
+from holdfast.disk import make_private_folder, sync
 
 if sys.platform != "win32":
     import fcntl
@@ -154,7 +154,8 @@ class _File:
 
     @classmethod
     def made_in(cls, folder: Path) -> _File:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_private_folder(folder.parent)
+        make_private_folder(folder)
         while True:
             handle, name = tempfile.mkstemp(suffix=_SUFFIX, dir=folder)  # for its owner's eyes alone
             os.close(handle)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from holdfast.audit import hold, record
-from holdfast.disk import scratch
+from holdfast.disk import make_private_folder, scratch
 from holdfast.errors import HoldfastError
 from holdfast.registry import files
 from holdfast.registry.export import pack
@@ -78,6 +78,7 @@ class Registry:
         """
         with ExitStack() as stack:
             try:
+                make_private_folder(self.home)
                 folder = stack.enter_context(scratch(self.home / "staging", ""))
             except OSError as error:
                 raise RegistryError(

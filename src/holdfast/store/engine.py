@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
-from holdfast.disk import keep_private, make_private
+from holdfast.disk import keep_private, make_private, make_private_folder
 from holdfast.errors import HoldfastError, UsageError
 from holdfast.settings import SECRET_FILE, load_settings
 
@@ -93,10 +93,10 @@ def connect_store(home: Path, url: str | None = None) -> sa.Engine:
         UsageError: the URL is none that Holdfast knows.
     """
     url = url or database_url(home)
-    try:
-        home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        if url is None:
+    if url is None:
+        try:
+            make_private_folder(home)
+        except OSError as error:
             raise StoreError(
                 f"Cannot use the home folder: {error.strerror or error}.",
                 where=str(home),
