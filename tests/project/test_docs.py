@@ -45,7 +45,7 @@ def test_the_table_of_routes_is_what_the_policy_says():
 
 def test_the_table_of_problems_names_each_code_with_its_status():
     page = (ROOT / "docs" / "scoring.md").read_text(encoding="utf-8")
-    rows = re.findall(r"^\| ([\d, ]+) \| ((?:`\w+`(?:, )?)+) \|", page, re.M)
+    rows = re.findall(r"^\| ([\d, ]+) \| ((?:`\w+`(?:, )?)+) \|", page, re.MULTILINE)
     told = [(code, statuses) for statuses, codes in rows for code in re.findall(r"`(\w+)`", codes)]
     assert sorted(code for code, _ in told) == sorted(PROBLEMS)
     assert [code for code, statuses in told if str(PROBLEMS[code][0]) not in statuses] == []
