@@ -4,6 +4,7 @@ import json
 import logging
 import math
 import threading
+from contextlib import ExitStack, contextmanager
 from gzip import decompress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
@@ -211,24 +212,34 @@ class NoRegistry:
         raise UnknownVersionError(f"There is no {ref}.")
 
 
-@pytest.fixture(scope="session")
+@contextmanager
+def servers(tmp_path_factory):
+    """What opens servers that end with the context."""
+    with ExitStack() as stack:
+
+        def one(model, *, home=None, engine=None, **settings):
+            live = Live(NoRegistry())
+            live.current = Serving(model, Intake(model.contract))
+            home = home or tmp_path_factory.mktemp("home")
+            app = create_app(live, Settings(home=home, **settings), engine or open_store(home))
+            client = TestClient(app, base_url="http://127.0.0.1", client=("127.0.0.1", 50_000))
+            return stack.enter_context(client)
+
+        yield one
+
+
+@pytest.fixture
 def serve_model(tmp_path_factory):
-    """Opens a client of a service that has one model and no registry."""
-    opened = []
+    """Opens a client of a service that has one model and no registry, for a test."""
+    with servers(tmp_path_factory) as one:
+        yield one
 
-    def one(model, *, home=None, engine=None, **settings):
-        live = Live(NoRegistry())
-        live.current = Serving(model, Intake(model.contract))
-        home = home or tmp_path_factory.mktemp("home")
-        app = create_app(live, Settings(home=home, **settings), engine or open_store(home))
-        client = TestClient(app, base_url="http://127.0.0.1", client=("127.0.0.1", 50_000))
-        client.__enter__()
-        opened.append(client)
-        return client
 
-    yield one
-    for client in opened:
-        client.__exit__(None, None, None)
+@pytest.fixture(scope="module")
+def serve_module(tmp_path_factory):
+    """As `serve_model`, for all tests of a module."""
+    with servers(tmp_path_factory) as one:
+        yield one
 
 
 @pytest.fixture(scope="session")

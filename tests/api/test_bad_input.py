@@ -275,8 +275,8 @@ json_values = st.recursive(
 
 
 @pytest.fixture(scope="module")
-def calm(serve_model, make_model):
-    return serve_model(make_model())
+def calm(serve_module, make_model):
+    return serve_module(make_model())
 
 
 @settings(deadline=None, max_examples=150)

@@ -31,8 +31,8 @@ def model(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def client(serve_model, model):
-    return serve_model(model)
+def client(serve_module, model):
+    return serve_module(model)
 
 
 def values(column):

@@ -37,8 +37,8 @@ def address(path):
 
 
 @pytest.fixture(scope="module")
-def client(serve_model, make_model):
-    return serve_model(make_model(), rate_limit=10**6)
+def client(serve_module, make_model):
+    return serve_module(make_model(), rate_limit=10**6)
 
 
 @pytest.fixture(scope="module")
