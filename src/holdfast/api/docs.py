@@ -126,6 +126,8 @@ def _add_the_guards(path: str, operation: dict[str, Any]) -> None:
         names = ["X-Request-ID", *_OF_STATUS.get(status, ())]
         if path not in PROBES:
             names += ["RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset"]
+        if status == "202" and path == "/jobs/score":
+            names.append("Location")
         if status == "200" and "Idempotency-Key" in str(operation.get("parameters")):
             names.append("Idempotency-Replayed")
         said["headers"] = {name: {"$ref": f"#/components/headers/{name}"} for name in names}
@@ -161,7 +163,6 @@ _HEADERS = {
     },
 }
 _OF_STATUS = {
-    "202": ("Location",),
     "401": ("WWW-Authenticate",),
     "429": ("Retry-After",),
     "503": ("Retry-After",),
