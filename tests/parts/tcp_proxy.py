@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 Address = tuple[str, int]
 
 PIECE = 65_536
+SETTLING = 0.02
 LONGEST = 30
 """Seconds that a change of its state may take on a machine that does much else."""
 
@@ -36,6 +37,7 @@ class TcpProxy:
         self.delay = 0.0
         self.connections = 0
         self._open: set[asyncio.StreamWriter] = set()
+        self._forwarding: set[asyncio.Task | None] = set()
         self._passing = asyncio.Event()
         self._passing.set()
         self._loop = asyncio.new_event_loop()
@@ -82,11 +84,14 @@ class TcpProxy:
         if self._server is not None:
             self._server.close()
             self._server = None
+        await asyncio.sleep(SETTLING)  # what is being accepted comes to `_forward`, which ends it
         await self._break()
-        while others := asyncio.all_tasks() - {asyncio.current_task()}:
-            for task in others:
-                task.cancel()
-            await asyncio.wait(others)
+        ending = [task for task in self._forwarding if task is not None]
+        for task in ending:
+            task.cancel()
+        if ending:
+            await asyncio.wait(ending)
+        await asyncio.sleep(SETTLING)  # transports close their sockets in the loop's next turns
 
     async def _break(self) -> None:
         for writer in list(self._open):
@@ -100,11 +105,18 @@ class TcpProxy:
     async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
         self._open.add(writer)
+        task = asyncio.current_task()
+        self._forwarding.add(task)
         far: asyncio.StreamWriter | None = None
         try:
-            address = self._choose()
+            address = None if self._server is None else self._choose()
             if address is not None:
-                far_reader, far = await asyncio.open_connection(*address)
+                connecting = asyncio.ensure_future(asyncio.open_connection(*address))
+                try:
+                    far_reader, far = await asyncio.shield(connecting)
+                except asyncio.CancelledError:  # half a connection could never be closed
+                    _, far = await connecting
+                    raise
                 self._open.add(far)
                 await asyncio.gather(self._pass_on(reader, far), self._pass_on(far_reader, writer))
         except (OSError, asyncio.CancelledError):
@@ -113,6 +125,7 @@ class TcpProxy:
             for one in filter(None, (writer, far)):
                 self._open.discard(one)
                 one.transport.abort() if self._server is None else one.close()
+            self._forwarding.discard(task)
 
     async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while piece := await reader.read(PIECE):
