@@ -49,8 +49,9 @@ request = function()
   return wrk.format(nil, nil, nil, bodies[at])
 end
 done = function(summary, latency, requests)
-  local failed = summary.errors.status + summary.errors.timeout + summary.errors.read + summary.errors.connect
-  io.write(string.format("result %%d %%d %%d", summary.requests, summary.duration, failed))
+  local e = summary.errors
+  io.write(string.format("result %%d %%d", summary.requests, summary.duration))
+  io.write(string.format(" %%d %%d %%d %%d", e.status, e.timeout, e.read + e.write, e.connect))
   for _, p in ipairs({50, 95, 99}) do io.write(string.format(" %%d", latency:percentile(p))) end
   io.write("\\n")
 end
@@ -65,10 +66,12 @@ class Load:
     p50: float
     p95: float
     p99: float
+    failed: str
+    """What failed, in words; empty if nothing did."""
 
     def __str__(self) -> str:
         times = f"p50 {self.p50:.2f} ms, p95 {self.p95:.2f} ms, p99 {self.p99:.2f} ms"
-        return f"{self.rate:>8,.0f} requests/s, {times}"
+        return f"{self.rate:>8,.0f} requests/s, {times}{self.failed and f'; {self.failed}'}"
 
 
 def main() -> None:
@@ -125,11 +128,15 @@ def measure(work: Path, seconds: float, only: list[str] | None) -> None:
                 bare = wrk(empty, scripts["/predict"], connections, seconds)
                 found = wrk(f"{ours}/predict", scripts["/predict"], connections, seconds)
                 line(f"empty endpoint, {connections}", str(bare))
+                if found.failed:
+                    sys.exit(f"Of our answers at {connections} connections: {found.failed}.")
                 rate, slow = found.rate / bare.rate, found.p99 / bare.p99
                 line(f"{name}, {connections}", f"{found}; ratio {rate:.2f}, of p99 {slow:.1f}")
             if name in ("async", "ack"):
                 for rows in (100, 1_000):
                     found = wrk(f"{ours}/predict/batch", scripts[str(rows)], 4, seconds)
+                    if found.failed:
+                        sys.exit(f"Of our answers to batches of {rows:,}: {found.failed}.")
                     line(f"{name}, batches of {rows:,}, 4", f"{found}; {found.rate * rows:,.0f} customers/s")
 
 
@@ -166,7 +173,7 @@ def batches(records: list[dict], rows: int) -> list[dict]:
 
 
 def wrk(url: str, script: Path, connections: int, seconds: float) -> Load:
-    """Ask for a while; leaves if a request failed."""
+    """Ask for a while, after a second of warming up."""
     warm, real = (
         subprocess.run(
             [generator(), "-t1", f"-c{connections}", f"-d{length:g}s", "-s", str(script), url],
@@ -177,10 +184,11 @@ def wrk(url: str, script: Path, connections: int, seconds: float) -> Load:
         for length in (1, seconds)
     )
     del warm
-    count, spent, failed, *times = map(int, re.search(r"result ([\d ]+)", real)[1].split())
-    if failed:
-        sys.exit(f"{failed:,} of {count:,} requests to {url} failed.")
-    return Load(count / spent * 1e6, *(found / 1e3 for found in times))
+    count, spent, *found = map(int, re.search(r"result ([\d ]+)", real)[1].split())
+    failures, times = found[:4], found[4:]
+    kinds = ("with a status from 400 on", "not answered within 2 s", "cut off", "not let in")
+    failed = ", ".join(f"{many:,} {kind}" for many, kind in zip(failures, kinds, strict=True) if many)
+    return Load(count / spent * 1e6, *(microseconds / 1e3 for microseconds in times), failed)
 
 
 @contextlib.contextmanager
