@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import sqlite3
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -150,7 +152,7 @@ def installed(trained, tmp_path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def trained(tmp_path_factory) -> Shop:
+def trained(tmp_path_factory) -> Iterator[Shop]:
     """Two versions, trained once on 800 simulated customers."""
     from holdfast.contract.infer import infer_contract  # noqa: PLC0415 - most tests need none of this
     from holdfast.contract.write import write_contract  # noqa: PLC0415 - as above
@@ -167,4 +169,11 @@ def trained(tmp_path_factory) -> Shop:
         train(customers, inferred.contract, budget=1.0, models=[name], seed=1, home=home).model
         for name in ("lightgbm", "logistic_regression")
     )
-    return Shop(customers, table, contract_file, inferred.contract, home, champion, challenger)
+    before = _dump(home / "holdfast.db")
+    yield Shop(customers, table, contract_file, inferred.contract, home, champion, challenger)
+    assert _dump(home / "holdfast.db") == before, "a test wrote to `trained.home`; take `installed`"
+
+
+def _dump(file: Path) -> list[str]:
+    with closing(sqlite3.connect(file)) as connection:
+        return list(connection.iterdump())

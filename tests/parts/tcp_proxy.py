@@ -37,7 +37,7 @@ class TcpProxy:
         self.delay = 0.0
         self.connections = 0
         self._open: set[asyncio.StreamWriter] = set()
-        self._forwarding: set[asyncio.Task | None] = set()
+        self._forwarding: set[asyncio.Task] = set()
         self._passing = asyncio.Event()
         self._passing.set()
         self._loop = asyncio.new_event_loop()
@@ -84,14 +84,16 @@ class TcpProxy:
         if self._server is not None:
             self._server.close()
             self._server = None
-        await asyncio.sleep(SETTLING)  # what is being accepted comes to `_forward`, which ends it
         await self._break()
-        ending = [task for task in self._forwarding if task is not None]
-        for task in ending:
-            task.cancel()
-        if ending:
-            await asyncio.wait(ending)
-        await asyncio.sleep(SETTLING)  # transports close their sockets in the loop's next turns
+        told: set[asyncio.Task] = set()
+        while others := asyncio.all_tasks() - {asyncio.current_task()}:
+            # Only what forwards is cancelled: a connection cancelled while it is made is never closed.
+            for task in (others & self._forwarding) - told:
+                task.cancel()
+                told.add(task)
+            await asyncio.wait(others, return_when=asyncio.FIRST_COMPLETED)
+        await self._break()
+        await asyncio.sleep(SETTLING)  # transports close their sockets in the loop's next turn
 
     async def _break(self) -> None:
         for writer in list(self._open):
@@ -122,8 +124,7 @@ class TcpProxy:
         except (OSError, asyncio.CancelledError):
             pass  # what is broken is closed below
         finally:
-            for one in filter(None, (writer, far)):
-                self._open.discard(one)
+            for one in filter(None, (writer, far)):  # still in `_open`: what is left to write may never go
                 one.transport.abort() if self._server is None else one.close()
             self._forwarding.discard(task)
 
