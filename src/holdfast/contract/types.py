@@ -61,11 +61,13 @@ class Misfit(ValueError):  # noqa: N818 - Pydantic turns it into its own error
         self.at = at
 
 
-class _Frozen(BaseModel):
+class Frozen(BaseModel):
+    """Part of a contract: immutable, and no key that is not known."""
+
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-class Column(_Frozen):
+class Column(Frozen):
     """One column of the customer table.
 
     A column with ``exclude`` (the reason, in words) is known but never a feature. ``required`` columns must
@@ -110,7 +112,7 @@ class Column(_Frozen):
         return self
 
 
-class Churn(_Frozen):
+class Churn(Frozen):
     """What counts as churn in a snapshot table: a label column and the value that means *left*."""
 
     label: str
@@ -131,12 +133,15 @@ class Churn(_Frozen):
         return self
 
 
+Name = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]*$")]
+"""What a contract, and the models from it, may be called."""
+
 Positive = Annotated[float, Field(gt=0, strict=True)]
 NonNegative = Annotated[float, Field(ge=0, strict=True)]
 Share = Annotated[float, Field(gt=0, le=1, strict=True)]
 
 
-class Economics(_Frozen):
+class Economics(Frozen):
     """What a mistake costs, in the business's own money. See `holdfast.decisions` for the formulas."""
 
     customer_value: Positive
@@ -151,14 +156,14 @@ class Economics(_Frozen):
     """Largest share of customers that can be contacted; none means no limit."""
 
 
-class Contract(_Frozen):
+class Contract(Frozen):
     """The whole of `churn.toml`, checked.
 
     ``columns`` keeps the file's order. Column names are the file's own, blanks and all.
     """
 
     version: Annotated[int, Field(ge=1, le=1)] = 1
-    name: Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]*$")]
+    name: Name
     data: str | None = None
     """Where the training table is, relative to the contract's own folder."""
     churn: Churn

@@ -1,0 +1,256 @@
+"""The contract of a history: customers and event tables with times, and what churn means in them.
+
+A snapshot's contract (`holdfast.contract.types.Contract`) describes one table whose label is a column. A
+history's describes several tables with times; who was a customer when, who then churned and what was known
+at that moment follow from it (`holdfast.history`). What comes out is a table of (customer, as_of) with
+features and a label, described by a `Contract` again: from there on nothing knows the difference.
+
+One rule holds for all edges: what happens exactly at a moment belongs to its future. So as of ``as_of`` an
+event counts if ``time < as_of`` and ``known <= as_of``, and the label looks at
+``[as_of + lead, as_of + lead + horizon)``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import date  # noqa: TC003 - Pydantic reads it
+from enum import StrEnum
+from typing import Annotated, Any, Literal, Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import AfterValidator, Field, StrictBool, model_validator
+
+from holdfast.contract.types import Column, Economics, Frozen, Kind, Misfit, Name
+
+WINDOWS = (7, 30, 90, 180, 365)
+"""Days that features look back, unless the contract says otherwise."""
+
+Days = Annotated[int, Field(ge=0, le=3_650, strict=True)]
+SomeDays = Annotated[int, Field(ge=1, le=3_650, strict=True)]
+
+
+def _zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise ValueError(f'"{name}" is no time zone; write one such as "Europe/Berlin" or "UTC"') from error
+    return name
+
+
+class TableKind(StrEnum):
+    """What a row of a table is."""
+
+    CUSTOMERS = "customers"
+    """A customer: what does not change, or is not said to. May have a begin and an end of its own."""
+    EVENTS = "events"
+    """Something that happened at one time."""
+    INTERVALS = "intervals"
+    """Something that was so from ``begin`` until ``end``, such as a subscription or an address."""
+
+
+class Table(Frozen):
+    """One table of a history and its clocks.
+
+    Times are dates or times of day; those without a zone are in the history's zone.
+    """
+
+    kind: TableKind
+    source: str
+    """A file or a folder of files seen from the contract's folder, ``s3://bucket/key``, or ``table:NAME``
+    in the database that the settings name."""
+    customer: str
+    """The column that says whose row it is."""
+    id: str | None = None
+    """The column that says which fact it is. Rows with one id are versions: the latest known counts."""
+    time: str | None = None
+    """Events: when it happened."""
+    begin: str | None = None
+    """Intervals: from when on; customers: when they joined."""
+    end: str | None = None
+    """Intervals, customers: until when; missing means it goes on. As of a moment, an end that is not yet
+    past is not known, whatever the row says: rows are often updated in place."""
+    known: str | None = None
+    """When the row became known. Without it a row is known once it happened (events) or began."""
+    failures: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    """Events: column to its levels that mean that something failed, such as a payment."""
+    columns: dict[str, Column] = Field(default_factory=dict)
+    """What else to read. A column with ``exclude`` is known and not used."""
+
+    @model_validator(mode="after")
+    def _coherent(self) -> Self:
+        if self.kind is TableKind.EVENTS:
+            if self.time is None:
+                raise Misfit("an events table needs time, the column that says when it happened", "time")
+            if self.begin is not None or self.end is not None:
+                raise Misfit("begin and end belong to intervals; an event has one time", "begin")
+        elif self.time is not None:
+            raise Misfit(f'time belongs to events; kind "{self.kind}" has begin and end', "time")
+        if self.kind is TableKind.INTERVALS and self.begin is None:
+            raise Misfit("an intervals table needs begin, the column that says from when on", "begin")
+        if self.failures and self.kind is not TableKind.EVENTS:
+            raise Misfit("failures belong to events", "failures")
+        for column in self.failures:
+            if column not in self.columns or self.columns[column].kind is not Kind.CATEGORY:
+                raise Misfit(f'"{column}" is no category under columns', "failures", column)
+        twice = [name for name in self.clocks if name in self.columns]
+        if twice:
+            raise Misfit(
+                f'"{twice[0]}" is a key or a time of the table and listed under columns', "columns", twice[0]
+            )
+        return self
+
+    @property
+    def clocks(self) -> tuple[str, ...]:
+        """Names of the key and time columns that the table has, each once."""
+        named = (self.customer, self.id, self.time, self.begin, self.end, self.known)
+        return tuple(dict.fromkeys(name for name in named if name is not None))
+
+    @property
+    def inputs(self) -> dict[str, Column]:
+        """The columns that features may use."""
+        unusable = {Kind.ID, Kind.TEXT}
+        return {n: c for n, c in self.columns.items() if not c.exclude and c.kind not in unusable}
+
+
+class ChurnEvent(StrEnum):
+    """What counts as leaving."""
+
+    END = "end"
+    """The last of a customer's intervals ends (``end`` of an intervals table or of the customers)."""
+    CANCELLATION = "cancellation"
+    """An event of a table."""
+    INACTIVITY = "inactivity"
+    """No event of a table in the whole horizon."""
+
+
+class HistoryChurn(Frozen):
+    """What counts as churn in a history. With A = as_of + lead, churn is what happens in [A, A + horizon)."""
+
+    event: ChurnEvent
+    table: str
+    """Where it is seen."""
+    where: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    """Cancellation and inactivity: only events whose column has one of these levels."""
+    horizon_days: SomeDays
+    """How far ahead. For inactivity: how long without an event is churn."""
+    lead_days: Days = 0
+    """Days needed to act. Who leaves within them is neither churned nor stayed: too late to act on."""
+    grace_days: Days = 0
+    """A customer who is back within so many days has not churned."""
+    min_tenure_days: Days = 0
+    """Customers for less than this are not eligible."""
+    returns: str | None = None
+    """Cancellation: the table whose events, or begins, show that a customer is back."""
+    active_days: SomeDays | None = None
+    """Inactivity: eligible is who had an event in the last so many days; without it, whoever had one ever."""
+    cause: str | None = None
+    """The column of the table that says why a customer left."""
+    causes: tuple[str, ...] | None = None
+    """Only these causes count; who leaves for another has not churned."""
+
+    @model_validator(mode="after")
+    def _coherent(self) -> Self:
+        if self.event is ChurnEvent.END and self.where:
+            raise Misfit("where selects events; an end has none", "where")
+        if self.returns is not None and self.event is not ChurnEvent.CANCELLATION:
+            raise Misfit("returns belongs to cancellations; intervals say themselves who is back", "returns")
+        if self.event is ChurnEvent.CANCELLATION and self.grace_days and self.returns is None:
+            raise Misfit("a grace needs returns, the table that shows who is back", "grace_days")
+        if self.active_days is not None and self.event is not ChurnEvent.INACTIVITY:
+            raise Misfit("active_days belongs to inactivity", "active_days")
+        if self.event is ChurnEvent.INACTIVITY and (self.grace_days or self.cause):
+            raise Misfit("inactivity has no grace and no cause", "grace_days" if self.grace_days else "cause")
+        if (self.causes is None) is not (self.cause is None):
+            raise Misfit(
+                "cause names the column and causes the levels that count; give both or none", "causes"
+            )
+        return self
+
+
+class Clock(Frozen):
+    """When to look: the moments ``as_of`` at which customers are described and judged."""
+
+    time_zone: Annotated[str, AfterValidator(_zone)] = "UTC"
+    """Of times that have none, and of the midnights at which days begin."""
+    snapshots: Literal["monthly", "weekly"] | tuple[date, ...] = "monthly"
+    """The first of each month, each Monday, or these dates."""
+    first: date | None = None
+    """No snapshot before it; without it, there are 90 days of events before the first."""
+    last: date | None = None
+    """No snapshot after it; without it, the last is the newest before ``until``."""
+    until: date | None = None
+    """All that happened before this day is in the tables; without it, the day after the last event."""
+    windows: Annotated[tuple[SomeDays, ...], Field(min_length=1, max_length=12)] = WINDOWS
+    """Days that features look back."""
+
+    @model_validator(mode="after")
+    def _coherent(self) -> Self:
+        if list(self.windows) != sorted(set(self.windows)):
+            raise Misfit("windows must be in order, each once", "windows")
+        if self.first and self.last and self.first > self.last:
+            raise Misfit("first is after last", "first")
+        return self
+
+
+class History(Frozen):
+    """The whole of a history's `churn.toml`, checked.
+
+    ``features`` are a user's own: name to the text of one SQL query (in the file, to the name of a ``.sql``
+    file beside it).
+    """
+
+    version: Annotated[int, Field(ge=1, le=1)] = 1
+    name: Name
+    clock: Clock = Clock()
+    churn: HistoryChurn
+    economics: Economics
+    tables: Annotated[
+        dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")], Table], Field(min_length=1)
+    ]
+    features: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,59}$")], str] = Field(
+        default_factory=dict
+    )
+    generated: StrictBool = True
+    """Whether features are generated from the tables, beside one's own."""
+
+    @model_validator(mode="after")
+    def _coherent(self) -> Self:
+        customers = [name for name, table in self.tables.items() if table.kind is TableKind.CUSTOMERS]
+        if len(customers) > 1:
+            raise Misfit(
+                f'two tables of customers, "{customers[0]}" and "{customers[1]}"', "tables", customers[1]
+            )
+        if self.churn.table not in self.tables:
+            raise Misfit(f'there is no table "{self.churn.table}"', "churn", "table")
+        if self.churn.returns is not None and self.churn.returns not in self.tables:
+            raise Misfit(f'there is no table "{self.churn.returns}"', "churn", "returns")
+        seen = self.tables[self.churn.table]
+        if self.churn.event is ChurnEvent.END:
+            if seen.end is None:
+                raise Misfit(f'table "{self.churn.table}" has no end', "churn", "table")
+        elif seen.kind is not TableKind.EVENTS:
+            raise Misfit(
+                f'{self.churn.event} is seen in events; "{self.churn.table}" has none', "churn", "table"
+            )
+        for column in (*self.churn.where, *([self.churn.cause] if self.churn.cause else [])):
+            if column not in seen.columns:
+                raise Misfit(f'table "{self.churn.table}" has no column "{column}"', "churn")
+        return self
+
+    @property
+    def customers(self) -> str | None:
+        """Name of the table of customers, if there is one."""
+        for name, table in self.tables.items():
+            if table.kind is TableKind.CUSTOMERS:
+                return name
+        return None
+
+    def canonical(self) -> dict[str, Any]:
+        """The contract as plain JSON types, defaults left out; equal contracts give equal results."""
+        return self.model_dump(mode="json", exclude_defaults=True)
+
+    def digest(self) -> str:
+        """SHA-256 (hex) of the canonical contract."""
+        text = json.dumps(self.canonical(), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()
