@@ -42,7 +42,8 @@ class TableKind(StrEnum):
     """What a row of a table is."""
 
     CUSTOMERS = "customers"
-    """A customer: what does not change, or is not said to. May have a begin and an end of its own."""
+    """A customer: what does not change, or is not said to. The first such table is the register: whoever is
+    not in it is unknown, and it may have a begin and an end. Others only say more about the same customers."""
     EVENTS = "events"
     """Something that happened at one time."""
     INTERVALS = "intervals"
@@ -70,6 +71,10 @@ class Table(Frozen):
     end: str | None = None
     """Intervals, customers: until when; missing means it goes on. As of a moment, an end that is not yet
     past is not known, whatever the row says: rows are often updated in place."""
+    ongoing: tuple[str, ...] = ()
+    """Words in ``end`` that mean that it goes on, such as "No", beside a missing value."""
+    day_first: StrictBool | None = None
+    """Whether a time such as 03/04/2024 is in April. Absent means the month comes first."""
     known: str | None = None
     """When the row became known. Without it a row is known once it happened (events) or began."""
     failures: dict[str, tuple[str, ...]] = Field(default_factory=dict)
@@ -88,6 +93,8 @@ class Table(Frozen):
             raise Misfit(f'time belongs to events; kind "{self.kind}" has begin and end', "time")
         if self.kind is TableKind.INTERVALS and self.begin is None:
             raise Misfit("an intervals table needs begin, the column that says from when on", "begin")
+        if self.ongoing and self.end is None:
+            raise Misfit("ongoing belongs to end, and there is none", "ongoing")
         if self.failures and self.kind is not TableKind.EVENTS:
             raise Misfit("failures belong to events", "failures")
         for column in self.failures:
@@ -216,11 +223,16 @@ class History(Frozen):
 
     @model_validator(mode="after")
     def _coherent(self) -> Self:
-        customers = [name for name, table in self.tables.items() if table.kind is TableKind.CUSTOMERS]
-        if len(customers) > 1:
-            raise Misfit(
-                f'two tables of customers, "{customers[0]}" and "{customers[1]}"', "tables", customers[1]
-            )
+        for name, table in self.tables.items():
+            more = table.kind is TableKind.CUSTOMERS and name != self.customers
+            if more and (table.begin is not None or table.end is not None):
+                raise Misfit(
+                    f'begin and end belong to the first table of customers, "{self.customers}"; '
+                    "with times of its own this one is of intervals",
+                    "tables",
+                    name,
+                    "kind",
+                )
         if self.churn.table not in self.tables:
             raise Misfit(f'there is no table "{self.churn.table}"', "churn", "table")
         if self.churn.returns is not None and self.churn.returns not in self.tables:
@@ -240,7 +252,7 @@ class History(Frozen):
 
     @property
     def customers(self) -> str | None:
-        """Name of the table of customers, if there is one."""
+        """Name of the register, the first table of customers, if there is one."""
         for name, table in self.tables.items():
             if table.kind is TableKind.CUSTOMERS:
                 return name
@@ -251,6 +263,7 @@ class History(Frozen):
         return self.model_dump(mode="json", exclude_defaults=True)
 
     def digest(self) -> str:
-        """SHA-256 (hex) of the canonical contract."""
-        text = json.dumps(self.canonical(), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+        """SHA-256 (hex) of the canonical contract and of which table is the register, which order decides."""
+        said = [self.canonical(), self.customers]
+        text = json.dumps(said, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
