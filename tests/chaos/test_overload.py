@@ -106,7 +106,7 @@ def api_key(installation):
 
 
 def test_memory_and_descriptors_stay_flat(on_sqlite, bodies, size, told):
-    seconds = size(20, 1_800)
+    seconds = size(60, 1_800)
     polite = Polite()
     stop = threading.Event()
 
