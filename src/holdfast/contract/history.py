@@ -43,7 +43,7 @@ class TableKind(StrEnum):
 
     CUSTOMERS = "customers"
     """A customer: what does not change, or is not said to. The first such table is the register: whoever is
-    not in it is unknown, and it may have a begin and an end. Others only say more about the same customers."""
+    not in it is unknown, and it may have a begin and an end. Others say more about the same customers."""
     EVENTS = "events"
     """Something that happened at one time."""
     INTERVALS = "intervals"
@@ -83,7 +83,7 @@ class Table(Frozen):
     """What else to read. A column with ``exclude`` is known and not used."""
 
     @model_validator(mode="after")
-    def _coherent(self) -> Self:
+    def _clocks_fit(self) -> Self:
         if self.kind is TableKind.EVENTS:
             if self.time is None:
                 raise Misfit("an events table needs time, the column that says when it happened", "time")
@@ -95,6 +95,10 @@ class Table(Frozen):
             raise Misfit("an intervals table needs begin, the column that says from when on", "begin")
         if self.ongoing and self.end is None:
             raise Misfit("ongoing belongs to end, and there is none", "ongoing")
+        return self
+
+    @model_validator(mode="after")
+    def _columns_fit(self) -> Self:
         if self.failures and self.kind is not TableKind.EVENTS:
             raise Misfit("failures belong to events", "failures")
         for column in self.failures:

@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import re
 import tomllib
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from holdfast.contract.meanings import Meaning
-from holdfast.contract.places import key_lines, line_of
-from holdfast.contract.types import Churn, Column, Contract, Economics, Kind, Misfit
-from holdfast.errors import ContractError, UsageError, nearest
+from holdfast.contract.complaints import Complaint, complaints_of, refusal
+from holdfast.contract.history import History
+from holdfast.contract.places import KeyPath, key_lines, line_of
+from holdfast.contract.types import Contract
+from holdfast.errors import ContractError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from pydantic_core import ErrorDetails
+Checked = TypeVar("Checked", bound=BaseModel)
 
-_MOST_SHOWN = 8
 _TOO_LARGE = 5_000_000
 """Bytes; MAX_COLUMNS columns with all their levels need less."""
+
+_LONGEST_QUERY = 200_000
+"""Bytes of one feature's SQL."""
 
 
 class NoContractError(ContractError):
@@ -31,30 +35,64 @@ class NoContractError(ContractError):
 
 
 def load_contract(path: str | Path) -> Contract:
-    """Read and check a contract file.
+    """Read and check a contract file about one table of customers.
 
     Args:
         path: the file, usually ``churn.toml``.
 
     Raises:
-        ContractError: the file is missing, no TOML, or says something that cannot be; all complaints at once.
+        ContractError: the file is missing, no TOML, describes a history, or says something that cannot be;
+            all complaints at once.
+    """
+    opened = _open(Path(path))
+    if opened.is_history:
+        raise ContractError(
+            "The contract describes a history of several tables; one about a single table is needed here.",
+            where=str(path),
+            hint="Make one with `holdfast init customers.csv --label Churn`.",
+        )
+    return parse_contract(opened.document, where=str(path), lines=opened.lines)
+
+
+def is_history(path: str | Path) -> bool:
+    """Whether a contract file describes a history: it has a section ``[tables]``.
+
+    Raises:
+        ContractError: the file is missing or no TOML.
+    """
+    return _open(Path(path)).is_history
+
+
+def load_history(path: str | Path) -> History:
+    """Read and check a contract file about the tables of a history, with the features beside it.
+
+    Args:
+        path: the file, usually ``churn.toml``. Its ``[features]`` name files with SQL in its own folder.
+
+    Raises:
+        ContractError: the file is missing, no TOML, describes a single table, or says something that cannot
+            be; or the file of a feature cannot be read. All complaints at once.
     """
     file = Path(path)
-    text = _read(file)
-    try:
-        document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise _broken(file, error) from error
-    except RecursionError as error:
-        raise ContractError("The file is nested too deeply.", where=str(file)) from error
-    return parse_contract(document, where=str(file), lines=key_lines(text))
+    opened = _open(file)
+    if not opened.is_history:
+        raise ContractError(
+            "The contract describes one table of customers; one about a history ([tables]) is needed here.",
+            where=str(file),
+            hint="Make one with `holdfast init --tables FOLDER`.",
+        )
+    document, lines = dict(opened.document), opened.lines
+    features, complaints = _features(document.get("features"), file, lines)
+    if features is not None:
+        document["features"] = features
+    return _checked(History, document, str(file), lines, complaints)
 
 
 def parse_contract(
     document: Mapping[str, Any],
     *,
     where: str = "the contract",
-    lines: dict[tuple[str, ...], int] | None = None,
+    lines: dict[KeyPath, int] | None = None,
 ) -> Contract:
     """Check a contract that is already plain dicts, such as ``Contract.canonical()`` gives.
 
@@ -66,13 +104,107 @@ def parse_contract(
     Raises:
         ContractError: it says something that cannot be; all complaints at once.
     """
+    return _checked(Contract, document, where, lines or {})
+
+
+def parse_history(document: Mapping[str, Any], *, where: str = "the contract") -> History:
+    """Check a history that is already plain dicts, such as ``History.canonical()`` gives.
+
+    Args:
+        document: keys and values as in the file, but features as the text of their SQL.
+        where: what to call it in errors.
+
+    Raises:
+        ContractError: it says something that cannot be; all complaints at once.
+    """
+    return _checked(History, document, where, {})
+
+
+def _checked(
+    model: type[Checked],
+    document: Mapping[str, Any],
+    where: str,
+    lines: dict[KeyPath, int],
+    known: list[Complaint] | None = None,
+) -> Checked:
+    complaints = known or []
     try:
-        return Contract.model_validate(document)
+        checked = model.model_validate(document)
     except ValidationError as error:
-        places = lines or {}
-        problems = [_Problem(details, places) for details in error.errors()]
-        problems.sort(key=lambda problem: problem.line or 0)
-        raise _complaint(where, problems) from error
+        raise refusal(where, [*complaints, *complaints_of(error, model, lines)]) from error
+    if complaints:
+        raise refusal(where, complaints)
+    return checked
+
+
+@dataclass(frozen=True)
+class _Opened:
+    """A file that is TOML."""
+
+    document: dict[str, Any]
+    lines: dict[KeyPath, int]
+
+    @property
+    def is_history(self) -> bool:
+        return "tables" in self.document
+
+
+def _open(file: Path) -> _Opened:
+    text = _read(file)
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise _broken(file, error) from error
+    except RecursionError as error:
+        raise ContractError("The file is nested too deeply.", where=str(file)) from error
+    return _Opened(document, key_lines(text))
+
+
+def _features(
+    named: object, contract: Path, lines: dict[KeyPath, int]
+) -> tuple[dict[str, object] | None, list[Complaint]]:
+    """The text of each feature's file, and what is wrong with the files; none if there is no such section."""
+    if not isinstance(named, dict):
+        return None, []
+    texts: dict[str, object] = {}
+    complaints = []
+    for name, said in named.items():
+        texts[name] = said
+        if not isinstance(said, str):
+            continue  # the checker says what is wrong with it
+        found = _query(said, contract.parent)
+        if isinstance(found, _Unusable):
+            path = ("features", name)
+            complaints.append(Complaint(path, line_of(path, lines), found.text, found.hint))
+        else:
+            texts[name] = found
+    return texts, complaints
+
+
+@dataclass(frozen=True)
+class _Unusable:
+    """Why a feature's file cannot be used."""
+
+    text: str
+    hint: str | None = None
+
+
+def _query(said: str, folder: Path) -> str | _Unusable:
+    """The text of a feature's file, or what is wrong with it."""
+    beside = 'Name a file beside the contract, such as "features/late_payments.sql".'
+    if "\0" in said or "\n" in said or not said.endswith(".sql"):
+        return _Unusable("must be the name of a .sql file", beside)
+    file, home = (folder / said).resolve(), folder.resolve()
+    if Path(said).is_absolute() or not file.is_relative_to(home):
+        return _Unusable(f'"{said}" is outside the contract\'s folder', beside)
+    try:
+        if file.stat().st_size > _LONGEST_QUERY:
+            return _Unusable(f'"{said}" is too long for one query')
+        return file.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        return _Unusable(f'"{said}" cannot be read: {error.strerror or error}', beside)
+    except UnicodeDecodeError as error:
+        return _Unusable(f'"{said}" is not UTF-8, byte {error.start:,}', "Save it as UTF-8.")
 
 
 def _read(file: Path) -> str:
@@ -80,7 +212,8 @@ def _read(file: Path) -> str:
         raise NoContractError(
             "There is no such contract.",
             where=str(file),
-            hint="Make one with `holdfast init customers.csv --label Churn`.",
+            hint="Make one with `holdfast init customers.csv --label Churn`, or of event tables with "
+            "`holdfast init --tables FOLDER`.",
         )
     if not file.is_file():
         raise ContractError("The contract is no file.", where=str(file), hint="Name a churn.toml.")
@@ -110,85 +243,3 @@ def _broken(file: Path, error: tomllib.TOMLDecodeError) -> ContractError:
         where=where,
         hint='Text needs quotes ("Yes"), and names with blanks do too ([columns."Monthly Charges"]).',
     )
-
-
-class _Problem:
-    """One complaint of the checker, in the user's terms."""
-
-    def __init__(self, details: ErrorDetails, lines: dict[tuple[str, ...], int]) -> None:
-        misfit = details.get("ctx", {}).get("error")
-        at = misfit.at if isinstance(misfit, Misfit) else ()
-        self.path = (*(str(part) for part in details["loc"] if part != "[key]"), *at)
-        # A complaint about the keys of one column is raised at its table; it names the keys itself.
-        self.line = line_of(self.path, lines)
-        self.key = _key(self.path)
-        self.text, self.hint = _explain(details, self.path)
-
-    def __str__(self) -> str:
-        place = f"line {self.line}: " if self.line else ""
-        what = f"{self.key}: {self.text}" if self.key else self.text
-        return f"{place}{what}" + (f". {self.hint}" if self.hint else "")
-
-
-def _complaint(where: str, problems: list[_Problem]) -> ContractError:
-    first = problems[0]
-    at = f"{where}, line {first.line}" if first.line else where
-    if len(problems) == 1:
-        message = f"{first.key}: {first.text}." if first.key else f"{first.text}."
-        return ContractError(message, where=f"{at}, key {first.key}" if first.key else at, hint=first.hint)
-    shown = [str(problem) for problem in problems[:_MOST_SHOWN]]
-    if len(problems) > _MOST_SHOWN:
-        shown.append(f"… and {len(problems) - _MOST_SHOWN} more")
-    listed = "\n  ".join(shown)
-    return ContractError(f"The contract has {len(problems)} mistakes:\n  {listed}", where=at)
-
-
-def _key(path: tuple[str, ...]) -> str:
-    return ".".join(part if re.fullmatch(r"[A-Za-z0-9_-]+", part) else f'"{part}"' for part in path)
-
-
-_PLAIN = {
-    "missing": "this key is needed and not there",
-    "string_type": "must be text, in quotes",
-    "bool_type": "must be true or false, without quotes",
-    "int_type": "must be a whole number, without quotes",
-    "float_type": "must be a number, without quotes",
-    "finite_number": "must be a finite number",
-    "dict_type": "must be a table, such as [columns.tenure]",
-    "model_type": "must be a table, such as [columns.tenure]",
-    "tuple_type": 'must be a list, such as ["a", "b"]',
-    "string_too_short": "must not be empty",
-    "float_parsing": "must be a number, without quotes",
-    "bool_parsing": "must be true or false, without quotes",
-    "int_parsing": "must be a whole number, without quotes",
-}
-
-
-def _explain(details: ErrorDetails, path: tuple[str, ...]) -> tuple[str, str | None]:
-    """What is wrong in plain words, and what to do about it if more can be said."""
-    kind, given = details["type"], details["input"]
-    if kind == "extra_forbidden":
-        return "there is no such key", nearest(path[-1], _known(path[:-1]))
-    if kind == "enum":
-        known: list[str] = [str(value) for value in (Meaning if path[-1] == "meaning" else Kind)]
-        return f'"{given}" is no {path[-1]}', nearest(str(given), known)
-    if path == ("version",):
-        return f"version {given!r} of the contract is not known here; 1 is", "Update Holdfast, or write 1."
-    return _reworded(details), None
-
-
-def _reworded(details: ErrorDetails) -> str:
-    kind, given, message = details["type"], details["input"], details["msg"]
-    if kind == "value_error":
-        return message.removeprefix("Value error, ")
-    found = f" (found {given!r})" if isinstance(given, str | int | float) else ""
-    if kind == "string_pattern_mismatch":
-        return f"must begin with a letter or digit and hold only those, blanks, and . _ -{found}"
-    return _PLAIN.get(kind, message[:1].lower() + message[1:]) + found
-
-
-def _known(table: tuple[str, ...]) -> list[str]:
-    """The keys that a table may have."""
-    models: dict[str, type[BaseModel]] = {"churn": Churn, "economics": Economics, "columns": Column}
-    model = models[table[0]] if table and table[0] in models else Contract
-    return list(model.model_fields)
