@@ -66,6 +66,15 @@ def parquet_names(path: Path) -> tuple[str, ...]:
         return tuple(_names(path, file))
 
 
+def is_oracle(path: Path) -> bool:
+    """Whether the file is Parquet and marked as a simulator's oracle."""
+    try:
+        with parquet.ParquetFile(path) as file:
+            return ORACLE_MARK in (file.metadata.metadata or {})
+    except (OSError, pa.ArrowException):
+        return False
+
+
 def _names(path: Path, file: parquet.ParquetFile) -> list[str]:
     raw = file.schema_arrow.names
     names = [name.strip() or f"Unnamed: {place}" for place, name in enumerate(raw)]

@@ -50,6 +50,8 @@ class RawBatch:
     """``rows`` where it is not simply ``first_row``, ``first_row + 1``, …: after a malformed line."""
     done: float = 0.0
     """Share of the file's bytes read so far, 0 to 1, for a progress bar."""
+    file: str = ""
+    """Where the rows are numbered, for a table of several files: the one that they are from."""
 
     @property
     def rows(self) -> pl.Series:
