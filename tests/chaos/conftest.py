@@ -10,6 +10,8 @@ import pytest
 import sqlalchemy as sa
 from served import Client, Served, bodies_of
 
+from holdfast.access import Role
+from holdfast.access.keys import create_key
 from holdfast.registry import Registry
 from holdfast.store import engine, upgrade
 from holdfast.store.tables import metadata
@@ -56,6 +58,13 @@ class Installation:
 
     def registry(self):
         return Registry(self.home, actor="test", engine=self.engine())
+
+    def api_key(self):
+        """A new one; from then on nobody is answered without."""
+        opened = self.engine()
+        _, text = create_key(opened, actor="test", name="crm", role=Role.SCORER)
+        opened.dispose()
+        return text
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

@@ -7,6 +7,7 @@ import threading
 
 import pytest
 import sqlalchemy as sa
+from redis import Redis
 from served import Load, wait_until
 from tcp_proxy import TcpProxy
 
@@ -16,6 +17,8 @@ pytestmark = pytest.mark.chaos
 
 RED = ("slow", "hang", "cut", "restart")
 """Outages that last. A reset is over at once."""
+
+WORKERS = 2
 
 
 class Witness:
@@ -39,19 +42,19 @@ class Trouble(TcpProxy):
 
     def __init__(self, server):
         super().__init__((server.host, server.port))
-        self._behind = server
+        self.behind = server
 
     def begin(self, trouble):
         if trouble == "slow":
             self.delay = 8.0
         elif trouble == "restart":
-            self._behind.stop()
+            self.behind.stop()
         else:
             getattr(self, trouble)()
 
     def end(self, trouble):
         if trouble == "restart":
-            self._behind.start()
+            self.behind.start()
         self.restore()
 
 
@@ -115,42 +118,75 @@ def test_without_its_database_a_server_refuses_what_it_cannot_log(
     assert set(witness.acknowledged) <= set(logged(on_postgres))
 
 
-def test_without_its_database_an_async_server_answers_and_logs_later_exactly_once(
+def test_without_its_database_async_workers_answer_and_log_later_exactly_once(
     on_postgres, database, bodies, size
 ):
     witness = Witness()
     url = through(on_postgres.url, database)
-    with on_postgres.serve(database=url, durability="async", cache_seconds=0) as served:
-        with Load(served.address, bodies, clients=4, check=witness, pause=0.02) as load:
-            for trouble in ("hang", "cut", "restart") * size(1, 10):
+    rounds, recovery = size(1, 10), size(60, 10)
+    asked_of_both = {"connection": "close"}
+    with on_postgres.serve(
+        "--workers", str(WORKERS), database=url, durability="async", cache_seconds=0
+    ) as served:
+        with Load(
+            served.address, bodies, clients=4, check=witness, pause=0.02, headers=asked_of_both
+        ) as load:
+            for trouble in ("slow", "hang", "cut", "reset", "restart") * rounds:
                 load.wait_for(20)
                 database.begin(trouble)
+                if trouble in RED:
+                    wait_until(lambda: spools(on_postgres) == WORKERS, f"each to spool while it is {trouble}")
                 load.wait_for(100)
                 database.end(trouble)
+                wait_until(lambda: spools(on_postgres) == 0, f"recovery from {trouble}", recovery)
         assert (set(load.statuses), load.failures) == ({200}, [])
         wait_until(lambda: len(logged(on_postgres)) >= len(witness.acknowledged), "all to be logged")
         assert served.stop() == 0
-    assert len(witness.acknowledged) >= 300
+    assert len(witness.acknowledged) >= 500 * rounds
     assert sorted(logged(on_postgres)) == sorted(witness.acknowledged)
+
+
+def spools(installation):
+    """How many processes have rows waiting on the disk."""
+    return len(list((installation.home / "spool").glob("*.rows")))
 
 
 def test_trouble_with_redis_fails_no_request(on_sqlite, shared_cache, bodies, client, size):
     witness = Witness()
     url = "redis://{}:{}/0".format(*shared_cache.address)
-    with on_sqlite.serve(redis_url=url) as served:
+    headers = {"x-api-key": on_sqlite.api_key()}
+    rounds, recovery = size(1, 10), size(60, 10)
+    # Nobody reaches the limit, and most answers are not in memory: both kinds of question go to Redis.
+    with on_sqlite.serve(redis_url=url, rate_limit=1_000_000, cache_entries=10) as served:
         one = client(served)
-        with Load(served.address, bodies[:50], clients=4, check=witness) as load:
-            for trouble in ("slow", "hang", "cut", "reset", "restart") * size(1, 10):
-                load.wait_for(50)
-                shared_cache.begin(trouble)
-                load.wait_for(100)
-                assert one.ask("GET", "/readyz")[0] == 200
-                shared_cache.end(trouble)
-                wait_until(lambda: redis_is(one) == "ok", "Redis to be seen again", size(60, 10))
+        with Load(served.address, bodies[:50], clients=4, check=witness, headers=headers) as load:
+            for _ in range(rounds):
+                for trouble in ("slow", "hang", "cut", "reset", "restart"):
+                    load.wait_for(50)
+                    shared_cache.begin(trouble)
+                    load.wait_for(100)
+                    assert one.ask("GET", "/readyz")[0] == 200
+                    shared_cache.end(trouble)
+                    wait_until(lambda: redis_is(one) == "ok", f"recovery from {trouble}", recovery)
+                emptied(shared_cache.behind)
+                wait_until(
+                    lambda: kept_in(shared_cache.behind) == {"answer", "rate"}, "answers and counts", recovery
+                )
         assert (set(load.statuses), load.failures) == ({200}, [])
-    assert len(witness.acknowledged) >= 500
+    assert len(witness.acknowledged) >= 750 * rounds
     assert len(set(witness.acknowledged)) == len(witness.acknowledged)
 
 
 def redis_is(client):
     return json.loads(client.ask("GET", "/readyz")[2])["dependencies"]["redis"]["state"]
+
+
+def emptied(redis):
+    with Redis.from_url(redis.url) as opened:
+        opened.flushall()
+
+
+def kept_in(redis):
+    """What servers have written there."""
+    with Redis.from_url(redis.url) as opened:
+        return {kind for kind in ("answer", "rate") if opened.keys(f"holdfast:{kind}:*")}

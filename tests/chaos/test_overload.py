@@ -11,9 +11,6 @@ from pathlib import Path
 import pytest
 from served import Client, Load, wait_until
 
-from holdfast.access import Role
-from holdfast.access.keys import create_key
-
 pytestmark = [
     pytest.mark.chaos,
     pytest.mark.skipif(sys.platform != "linux", reason="reads memory and descriptors from /proc"),
@@ -88,7 +85,7 @@ def test_ten_times_too_much_is_shed_and_what_is_accepted_is_answered(on_sqlite, 
 
 def test_whoever_asks_too_often_is_told_when_to_ask_again(on_sqlite, bodies):
     polite = Polite()
-    headers = {"x-api-key": api_key(on_sqlite)}
+    headers = {"x-api-key": on_sqlite.api_key()}
     with (
         on_sqlite.serve(rate_limit=100) as served,
         Load(served.address, bodies, clients=2, check=polite, headers=headers, pause=0.001) as load,
@@ -96,13 +93,6 @@ def test_whoever_asks_too_often_is_told_when_to_ask_again(on_sqlite, bodies):
         wait_until(lambda: load.statuses[429] >= 50, "refusals")
     assert (polite.rude, load.failures) == ([], [])
     assert 100 <= load.statuses[200] <= 200  # the window may have moved on
-
-
-def api_key(installation):
-    opened = installation.engine()
-    _, text = create_key(opened, actor="test", name="crm", role=Role.SCORER)
-    opened.dispose()
-    return text
 
 
 def test_memory_and_descriptors_stay_flat(on_sqlite, bodies, size, told):
