@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from holdfast.contract.guess.columns import Verdict, judge
-from holdfast.contract.guess.kind import Hints, KindGuess, guess_kind
+from holdfast.contract.guess.kind import guess_kinds
 from holdfast.contract.guess.label import guess_label
 from holdfast.contract.guess.money import guess_economics
 from holdfast.contract.guess.profile import Profile
 from holdfast.contract.meanings import Meaning
 from holdfast.contract.parse import label_expr
 from holdfast.contract.table import as_table
-from holdfast.contract.types import Column, Contract, Kind
+from holdfast.contract.types import Contract
 from holdfast.errors import DataError, UsageError, nearest
 
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
     import pandas as pd
     import polars as pl
+
+    from holdfast.contract.types import Column
 
 NotePath = tuple[str, ...]
 
@@ -79,7 +81,7 @@ def infer_contract(
     profiles = {column: Profile(table.get_column(column)) for column in table.columns if column != label}
     labelled = guess_label(Profile(table.get_column(label)), positive=positive)
     left = table.select(label_expr(labelled.churn, table.schema[label])).to_series()
-    verdicts = judge(table, profiles, _kinds(profiles), left, label=label, id_column=id_column)
+    verdicts = judge(table, profiles, guess_kinds(profiles), left, label=label, id_column=id_column)
     columns = {column: verdict.column for column, verdict in verdicts.items()}
     charge, column = _monthly(columns, verdicts)
     economics, money_notes = guess_economics(charge, column)
@@ -108,26 +110,6 @@ def _column(table: pl.DataFrame, wanted: str, what: str) -> str:
         where=f"--{what}",
         hint=nearest(wanted, table.columns),
     )
-
-
-def _kinds(profiles: Mapping[str, Profile]) -> dict[str, KindGuess]:
-    """Each column's kind; what some columns show of the file's habits decides where others leave it open."""
-    kinds = {name: _kind(profile, Hints()) for name, profile in profiles.items()}
-    hints = Hints(
-        decimal_comma={guess.sure_comma for guess in kinds.values()} - {None} == {True},
-        day_first=any(guess.sure_day_first for guess in kinds.values()),
-    )
-    if hints == Hints():
-        return kinds
-    return {
-        name: _kind(profile, hints) if profile.is_text else kinds[name] for name, profile in profiles.items()
-    }
-
-
-def _kind(profile: Profile, hints: Hints) -> KindGuess:
-    if profile.present == 0 and profile.is_readable:
-        return KindGuess(Column(kind=Kind.CATEGORY), "no value in any row")
-    return guess_kind(profile, hints)
 
 
 def _monthly(

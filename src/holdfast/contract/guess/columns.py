@@ -79,7 +79,7 @@ def judge(
     """
     verdicts = {name: Verdict(guess.column, {("kind",): guess.why}) for name, guess in kinds.items()}
     _set_ids(verdicts, profiles, id_column)
-    _set_useless(verdicts, profiles)
+    set_useless(verdicts, profiles)
     known = table.with_row_index("\0row").filter(left.is_not_null())["\0row"].to_numpy()
     rows = known[sample_rows(len(known), table.width)]
     outcome = left.gather(rows).cast(pl.Boolean).to_numpy()
@@ -95,9 +95,9 @@ def judge(
     for name, reason in repeated(values).items():
         verdicts[name].set(exclude=f"redundant: {reason}")
         del values[name]
-    ranges = {name: _describe(verdicts[name], profiles[name], series) for name, (_, series) in values.items()}
+    ranges = {name: describe(verdicts[name], profiles[name], series) for name, (_, series) in values.items()}
     _set_meanings(verdicts, profiles, ranges)
-    _set_bounds(verdicts, profiles, ranges)
+    set_bounds(verdicts, profiles, ranges)
     for verdict in verdicts.values():
         if verdict.column.exclude:
             verdict.notes = {}  # the reason says what there is to say
@@ -143,7 +143,8 @@ def _is_prose(profile: Profile, kind: Kind) -> bool:
     return isinstance(blanks, float) and blanks + 1 >= _WORDY_TEXT
 
 
-def _set_useless(verdicts: Mapping[str, Verdict], profiles: Mapping[str, Profile]) -> None:
+def set_useless(verdicts: Mapping[str, Verdict], profiles: Mapping[str, Profile]) -> None:
+    """Leave out what is empty, always the same, or prose."""
     for name, verdict in verdicts.items():
         profile = profiles[name]
         if not verdict.is_in and verdict.column.kind is not Kind.TEXT:
@@ -189,7 +190,7 @@ def _half_empty(empty: float, signal: Signal) -> str:
     return f"{empty:.1%} empty, kept because {by} tells who left (AUC {signal.auc:.2f})"
 
 
-def _describe(verdict: Verdict, profile: Profile, series: pl.Series) -> tuple[float, float] | None:
+def describe(verdict: Verdict, profile: Profile, series: pl.Series) -> tuple[float, float] | None:
     """Missing values, levels, and for numbers the smallest and largest."""
     column = verdict.column
     unknown = parse.missing_expr("raw", profile.dtype, column.kind)
@@ -277,11 +278,12 @@ def _set_meanings(
         verdicts[name].set("guessed from the name", meaning=meaning)
 
 
-def _set_bounds(
+def set_bounds(
     verdicts: Mapping[str, Verdict],
     profiles: Mapping[str, Profile],
     ranges: Mapping[str, tuple[float, float] | None],
 ) -> None:
+    """``min`` and ``max`` of numbers, from the smallest and largest seen and from what they mean."""
     for name, span in ranges.items():
         if span is None:
             continue

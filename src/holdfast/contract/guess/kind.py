@@ -13,6 +13,8 @@ from holdfast.contract.guess.words import NOMINAL, is_nominal
 from holdfast.contract.types import OPEN_LEVELS, Column, Kind
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from holdfast.contract.guess.profile import Profile
 
 MOST_UNREADABLE = 0.01
@@ -56,6 +58,27 @@ class KindGuess:
     def kind(self) -> Kind:
         """The kind."""
         return self.column.kind
+
+
+def guess_kinds(profiles: Mapping[str, Profile]) -> dict[str, KindGuess]:
+    """Each column's kind; what some columns show of the file's habits decides where others leave it open."""
+    kinds = {name: _kind_or_none(profile, Hints()) for name, profile in profiles.items()}
+    hints = Hints(
+        decimal_comma={guess.sure_comma for guess in kinds.values()} - {None} == {True},
+        day_first=any(guess.sure_day_first for guess in kinds.values()),
+    )
+    if hints == Hints():
+        return kinds
+    return {
+        name: _kind_or_none(profile, hints) if profile.is_text else kinds[name]
+        for name, profile in profiles.items()
+    }
+
+
+def _kind_or_none(profile: Profile, hints: Hints) -> KindGuess:
+    if profile.present == 0 and profile.is_readable:
+        return KindGuess(Column(kind=Kind.CATEGORY), "no value in any row")
+    return guess_kind(profile, hints)
 
 
 def guess_kind(profile: Profile, hints: Hints) -> KindGuess:
