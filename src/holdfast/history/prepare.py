@@ -1,0 +1,327 @@
+"""From a history's sources to one typed Parquet file a table, on one clock, with every rejected row counted.
+
+Single rows are read and judged batch by batch (`holdfast.history.rows`); what needs several of them, such
+as versions of one fact and customers that nobody knows, in DuckDB (`holdfast.history.settle`). Both in flat
+memory.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime, time, timedelta
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+import polars as pl
+from pyarrow import parquet
+
+from holdfast.contract.history import TableKind
+from holdfast.disk import locked, scratch
+from holdfast.history.problems import HistoryError
+from holdfast.history.rows import REJECTS, TableReader
+from holdfast.history.settle import EXAMPLES, UNKNOWN, Settler
+from holdfast.history.times import naive
+from holdfast.progress import NullProgress
+from holdfast.sources import SourceError, open_source
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from holdfast.contract.history import History
+    from holdfast.progress import Progress
+    from holdfast.settings import Settings
+    from holdfast.sources import Source
+
+FORMAT = 1
+"""Of the prepared files; those of another are made anew."""
+
+STATE = "prepared.json"
+BATCH_ROWS = 250_000
+
+
+@dataclass(frozen=True)
+class TableCounts:
+    """What became of a table's rows: ``read = kept + sum(rejected.values())``."""
+
+    read: int
+    kept: int
+    rejected: dict[str, int] = field(default_factory=dict)
+    """Reason to rows."""
+    notes: dict[str, int] = field(default_factory=dict)
+    """What is odd in rows that were kept, to how many."""
+
+    @property
+    def unknown_customers(self) -> int:
+        """Rejected rows whose customer is not in the table of customers."""
+        return self.rejected.get(UNKNOWN, 0)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A history's tables, ready for SQL.
+
+    Each file has ``_customer`` (text); events ``_time``, others ``_begin`` and ``_end``; ``_known`` and
+    ``_superseded`` (when the next version of the row became known, null for the latest); then the contract's
+    own columns. All times are naive UTC, microseconds. Rows are sorted by customer and time.
+    """
+
+    folder: Path
+    """``<folder>/<table>.parquet``, one file a table."""
+    counts: dict[str, TableCounts]
+    rejects: Path
+    """CSV: table, file, row, column, value, reason; the first thousand a table and reason."""
+    since: datetime
+    """The first event (naive UTC)."""
+    until: datetime
+    """All that happened before this moment is in the tables (naive UTC, a midnight of the history's zone)."""
+
+    def file(self, table: str) -> Path:
+        """The Parquet file of a table."""
+        return self.folder / f"{table}.parquet"
+
+
+def prepare(
+    history: History,
+    root: Path,
+    folder: Path,
+    *,
+    settings: Settings | None = None,
+    progress: Progress | None = None,
+) -> Prepared:
+    """Read a history's tables. What is in ``folder`` is used again if neither sources nor contract changed.
+
+    A row is rejected, with its reason, that has no customer or time, a time that cannot be read, in the
+    future (or after the contract's ``until``), before 1900 or before the customer's own begin in the table of
+    customers (by day); an event known before it happened; an end before its begin; a row of a customer that
+    the table of customers does not have; one of two versions of an id known at the same moment, of which the
+    last one counts. A known-at that is a day alone counts as that day's end.
+
+    Args:
+        history: the contract.
+        root: its folder, from which sources are seen.
+        folder: where the prepared files go; made if it is not there.
+        settings: addresses and credentials of sources; those of this process, unless given.
+        progress: told of each table.
+
+    Raises:
+        HistoryError: a table or column is missing, or nothing in a table can be used.
+        OSError: the folder cannot be written to.
+    """
+    shown = progress or NullProgress()
+    with ExitStack() as opened, locked(folder / ".lock"):
+        sources = {
+            name: opened.enter_context(_opened(history, name, root, settings)) for name in history.tables
+        }
+        stamps = {name: _asked(name, source, source.stamp) for name, source in sources.items()}
+        key = _key(history, stamps, {name: source.name for name, source in sources.items()})
+        if None not in stamps.values() and (ready := _ready(folder, key)) is not None:
+            return ready
+        (folder / STATE).unlink(missing_ok=True)
+        with scratch(folder, ".prepare-") as work:
+            made = _Preparation(history, sources, work, shown).run()
+            for name in history.tables:
+                (work / f"{name}.parquet").replace(folder / f"{name}.parquet")
+            (work / "rejects.csv").replace(folder / "rejects.csv")
+            state = work / STATE
+            state.write_text(json.dumps({"key": key} | made, indent=1), encoding="utf-8")
+            state.replace(folder / STATE)
+    ready = _ready(folder, key)
+    if ready is None:  # written a moment ago
+        raise HistoryError("The prepared tables are gone.", where=str(folder), hint="Run it again.")
+    return ready
+
+
+class _Preparation:
+    """One run over all tables."""
+
+    def __init__(self, history: History, sources: dict[str, Source], work: Path, progress: Progress) -> None:
+        self._history = history
+        self._sources = sources
+        self._work = work
+        self._progress = progress
+        self._zone = ZoneInfo(history.clock.time_zone)
+        self._now = datetime.now(UTC).replace(tzinfo=None)
+        until = history.clock.until
+        self._bound = naive(datetime.combine(until, time()), self._zone) if until else self._now
+        self._rejects: list[pl.DataFrame] = []
+
+    def run(self) -> dict[str, Any]:
+        """Prepare each table, the register of customers first; what `_ready` reads back."""
+        import duckdb  # noqa: PLC0415 - only where tables are prepared
+
+        names = sorted(self._history.tables, key=lambda name: name != self._history.customers)
+        staged = {name: self._stage(name) for name in names}
+        counts: dict[str, TableCounts] = {}
+        spans = {}
+        (self._work / "spill").mkdir()
+        with duckdb.connect(config={"temp_directory": str(self._work / "spill")}) as db:
+            settler = Settler(db, self._history.customers)
+            for name in names:
+                counts[name] = self._settle(name, settler, *staged[name])
+                spans[name] = settler.span(self._work / f"{name}.parquet", self._history.tables[name].kind)
+        listed = (
+            pl.concat(self._rejects)
+            if self._rejects
+            else pl.DataFrame(schema={"table": pl.String, **REJECTS})
+        )
+        listed.write_csv(self._work / "rejects.csv")
+        since, until = self._since_until(spans)
+        return {
+            "counts": {name: asdict(counts[name]) for name in self._history.tables},
+            "since": since.isoformat(),
+            "until": until.isoformat(),
+        }
+
+    def _stage(self, name: str) -> tuple[Path, TableCounts]:
+        """Read one table row by row into a Parquet file; every row has a customer and is on the one clock."""
+        source = self._sources[name]
+        schema = _asked(name, source, source.schema)
+        reader = TableReader(self._history, name, schema, bound=self._bound, now=self._now)
+        path = self._work / f"{name}.staged"
+        self._progress.start(f"Reading {name}", 1.0)
+        rejected, notes, kept, done = Counter[str](), Counter[str](), 0, 0.0
+        listed = Counter[str]()
+        arrow = pl.DataFrame(schema=reader.schema).to_arrow().schema
+        with parquet.ParquetWriter(path, arrow, compression="lz4") as writer:
+            batches = source.batches(reader.columns, batch_rows=BATCH_ROWS, progress=self._progress)
+            for batch in _told(name, source, batches):
+                read = reader.read(batch)
+                if read.frame.height:
+                    writer.write_table(read.frame.to_arrow().cast(arrow))
+                kept += read.frame.height
+                notes.update(read.notes)
+                rejected.update(dict(read.rejects["reason"].value_counts().iter_rows()))
+                self._list(name, read.rejects, listed)
+                self._progress.advance(batch.done - done)
+                done = batch.done
+        return path, TableCounts(kept + rejected.total(), kept, dict(rejected), dict(notes))
+
+    def _list(self, name: str, rejects: pl.DataFrame, listed: Counter[str]) -> None:
+        """Keep the first rejects a reason for the file."""
+        for (reason,), rows in rejects.group_by("reason", maintain_order=True):
+            room = EXAMPLES - listed[str(reason)]
+            if room > 0:
+                self._rejects.append(rows.head(room).select(pl.lit(name).alias("table"), pl.all()))
+                listed[str(reason)] += rows.height
+
+    def _settle(self, name: str, settler: Settler, staged: Path, counts: TableCounts) -> TableCounts:
+        self._progress.start(f"Putting {name} in order", None)
+        table = self._history.tables[name]
+        out = self._work / f"{name}.parquet"
+        kept, rejected, examples = settler.settle(name, table, staged, out)
+        staged.unlink()
+        if examples:
+            frame = pl.DataFrame(examples, schema=REJECTS, orient="row")
+            self._rejects.append(frame.select(pl.lit(name).alias("table"), pl.all()))
+        notes = dict(counts.notes)
+        if table.kind is TableKind.INTERVALS and (overlaps := settler.overlaps(out)):
+            notes["begin while another one of the customer's goes on"] = overlaps
+        whole = TableCounts(counts.read, kept, counts.rejected | rejected, notes)
+        if not kept and (whole.read or name == self._history.churn.table):
+            raise self._unusable(name, whole)
+        return whole
+
+    def _unusable(self, name: str, counts: TableCounts) -> HistoryError:
+        where = f"table {name} ({self._sources[name].name})"
+        if not counts.read:
+            return HistoryError(
+                f'Table "{name}" has no rows.', where=where, hint="Export it again, with its rows."
+            )
+        reason, rows = max(counts.rejected.items(), key=lambda item: item[1])
+        first = next(
+            (f.filter(pl.col("reason") == reason) for f in reversed(self._rejects) if reason in f["reason"]),
+            None,
+        )
+        shown = (
+            f', such as "{first["value"][0]}"' if first is not None and first["value"][0] is not None else ""
+        )
+        hint = f"Look at how the contract describes [tables.{name}]"
+        if reason == UNKNOWN:
+            hint += f" and [tables.{self._history.customers}]: their customer columns have nothing in common"
+        return HistoryError(
+            f'No row of table "{name}" can be used. {rows:,} of {counts.read:,}: {reason}{shown}.',
+            where=where,
+            hint=f"{hint}.",
+        )
+
+    def _since_until(
+        self, spans: dict[str, tuple[datetime | None, datetime | None, datetime | None]]
+    ) -> tuple[datetime, datetime]:
+        """The first event, and the midnight after the last, or the contract's own."""
+        register = self._history.customers
+        first = [span[0] for name, span in spans.items() if span[0] and name != register]
+        first = first or [span[0] for span in spans.values() if span[0]]
+        if not first:
+            raise HistoryError(
+                "No table says when anything happened.",
+                hint="Give one of them time, or begin, in the contract.",
+            )
+        if self._history.clock.until:
+            return min(first), self._bound
+        last = max(span[1] for span in spans.values() if span[1])
+        known = max(span[2] for span in spans.values() if span[2])
+        # What happened at a midnight needs the next one; what became known then does not.
+        return min(first), max(
+            self._midnight_after(last), self._midnight_after(known - timedelta(microseconds=1))
+        )
+
+    def _midnight_after(self, moment: datetime) -> datetime:
+        local = moment.replace(tzinfo=UTC).astimezone(self._zone)
+        return naive(datetime.combine(local.date() + timedelta(days=1), time()), self._zone)
+
+
+def _opened(history: History, name: str, root: Path, settings: Settings | None) -> Source:
+    return open_source(history.tables[name].source, root, settings)
+
+
+def _asked(name: str, source: Source, ask: Any) -> Any:
+    """What a source answers; its failure names the table."""
+    try:
+        return ask()
+    except SourceError as error:
+        raise _of_source(name, source, error) from error
+
+
+def _told(name: str, source: Source, batches: Iterable[Any]) -> Iterable[Any]:
+    try:
+        yield from batches
+    except SourceError as error:
+        raise _of_source(name, source, error) from error
+
+
+def _of_source(name: str, source: Source, error: SourceError) -> HistoryError:
+    return HistoryError(
+        f'Table "{name}" cannot be read. {error.message}', where=error.where or source.name, hint=error.hint
+    )
+
+
+def _key(history: History, stamps: dict[str, str | None], names: dict[str, str]) -> str:
+    """What the prepared files depend on: the tables and the clock, not how far ahead churn is looked for."""
+    said = history.canonical()
+    churn = {
+        part: said["churn"].get(part) for part in ("event", "table", "returns", "where", "cause", "causes")
+    }
+    clock = {part: said.get("clock", {}).get(part) for part in ("time_zone", "until")}
+    parts = [FORMAT, said["tables"], history.customers, churn, clock, stamps, names]
+    return json.dumps(parts, sort_keys=True, ensure_ascii=False)
+
+
+def _ready(folder: Path, key: str) -> Prepared | None:
+    """What is there, if it is of these sources and this contract."""
+    try:
+        state = json.loads((folder / STATE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    if state.get("key") != key or not all((folder / f"{n}.parquet").is_file() for n in state["counts"]):
+        return None
+    return Prepared(
+        folder,
+        {name: TableCounts(**counts) for name, counts in state["counts"].items()},
+        folder / "rejects.csv",
+        datetime.fromisoformat(state["since"]),
+        datetime.fromisoformat(state["until"]),
+    )

@@ -1,0 +1,378 @@
+"""Turns the rows of a table into canonical ones, typed and on one clock, and sets the others aside.
+
+Canonical columns: ``_customer``; events ``_time``; others ``_begin`` and ``_end``; all ``_known``; ``_id``
+where rows are versions; ``_file`` and ``_row``, where the row is from; then the contract's own columns.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from holdfast.contract import Kind
+from holdfast.contract.history import ChurnEvent, TableKind
+from holdfast.contract.parse import key_of, level_expr, level_key, missing_expr, typed_expr
+from holdfast.contract.types import NUMERIC
+from holdfast.history.problems import HistoryError
+from holdfast.history.times import (
+    INSTANT,
+    Times,
+    counts_from_epoch,
+    day_begin,
+    next_day,
+    read_times,
+    shows_day_first,
+    to_wall,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from holdfast.contract.history import History, Table
+    from holdfast.contract.types import Column
+    from holdfast.sources import RawBatch
+
+ALWAYS = datetime(1900, 1, 1)  # noqa: DTZ001 - canonical times are naive UTC
+"""Since when the facts of a table without clocks are known; nothing in a history is older."""
+
+ENDLESS = 2200
+"""An end in this year or later stands for none, such as 9999-12-31."""
+
+REJECTS = pl.Schema(
+    {"file": pl.String, "row": pl.Int64, "column": pl.String, "value": pl.String, "reason": pl.String}
+)
+TYPES: dict[Kind, pl.DataType] = {
+    Kind.NUMBER: pl.Float64(),
+    Kind.INTEGER: pl.Int64(),
+    Kind.BOOLEAN: pl.Boolean(),
+    Kind.DATE: INSTANT,
+}
+"""Of a contract's own columns; the rest is text. Dates are instants: midnights of the history's zone."""
+
+
+@dataclass
+class Read:
+    """What one batch gives."""
+
+    frame: pl.DataFrame
+    rejects: pl.DataFrame
+    """One line a rejected row: the first reason found."""
+    notes: dict[str, int] = field(default_factory=dict)
+    """Rows or cells that were kept although something is odd, by what."""
+
+
+class TableReader:
+    """Reads the batches of one table.
+
+    Args:
+        history: the contract.
+        name: of the table in it.
+        schema: the columns and types of its source.
+        bound: what happens at or after this moment (naive UTC) is in the future.
+        now: nothing is known after it.
+
+    Raises:
+        HistoryError: a column is missing, or holds no times where the contract says so.
+    """
+
+    def __init__(
+        self,
+        history: History,
+        name: str,
+        schema: Mapping[str, pl.DataType],
+        *,
+        bound: datetime,
+        now: datetime,
+    ) -> None:
+        self._name = name
+        self._table: Table = history.tables[name]
+        self._zone = history.clock.time_zone
+        self._bound, self._now = bound, now
+        self._by_contract = history.clock.until is not None
+        self._own = own_columns(history, name)
+        self._spellings = {column: _spellings(history, name, column) for column in self._own}
+        self._walls = needs_walls(history, name)
+        missing = [c for c in self._table.clocks if c not in schema]
+        missing += [c for c, kind in self._own.items() if c not in schema and kind.required]
+        if missing:
+            raise self._error(f'has no column "{missing[0]}"', missing[0], _nearest(missing[0], schema))
+        self.columns = [c for c in schema if c in self._table.clocks or c in self._own]
+        self.schema = self._schema()
+        self._seen = False
+
+    def read(self, batch: RawBatch) -> Read:
+        """The batch's canonical rows, and its rejects.
+
+        Raises:
+            HistoryError: a column of times holds something else altogether.
+        """
+        raw = _plain(batch.frame)
+        if not self._seen and raw.height:
+            self._look(raw)
+            self._seen = True
+        table, zone = self._table, self._zone
+        found = pl.DataFrame(
+            {"_file": pl.repeat(batch.file, raw.height, dtype=pl.String, eager=True), "_row": batch.rows}
+        )
+        customer = raw.select(level_expr(table.customer, raw.schema[table.customer])).to_series()
+        found = found.with_columns(customer.alias("_customer"))
+        checks: list[tuple[pl.Series, str, str]] = [(_absent(customer), table.customer, "no customer id")]
+        notes: dict[str, int] = {}
+        if table.id is not None:
+            key = raw.select(level_expr(table.id, raw.schema[table.id])).to_series().alias("_id")
+            found = found.with_columns(key)
+            notes["no id, so a fact of its own"] = key.null_count()
+        start = table.time if table.kind is TableKind.EVENTS else table.begin
+        begun = self._times(raw, start, checks, required=table.kind is not TableKind.CUSTOMERS)
+        if start is not None:
+            ahead = (begun.instant >= self._bound).fill_null(value=False)
+            reason = (
+                "after the day until which the contract takes all" if self._by_contract else "in the future"
+            )
+            checks.append((ahead, start, reason))
+        if table.kind is TableKind.EVENTS:
+            found = found.with_columns(begun.instant.alias("_time"))
+        else:
+            end = self._end(raw, checks)
+            found = found.with_columns(begun.instant.alias("_begin"), end.alias("_end"))
+            if table.end is not None:
+                checks.append(
+                    ((end < begun.instant).fill_null(value=False), table.end, "the end is before the begin")
+                )
+        happened = begun.instant if start is not None else _always(raw.height)
+        found = found.with_columns(self._known(raw, happened.fill_null(ALWAYS), checks, notes))
+        found = found.with_columns(*self._helpers(found, zone), *self._values(raw, notes))
+        return _settled(found.select(self.schema.names()), raw, checks, batch, notes)
+
+    def _schema(self) -> pl.Schema:
+        table = self._table
+        names: dict[str, pl.DataType] = {"_file": pl.String(), "_row": pl.Int64()}
+        names |= {"_id": pl.String()} if table.id is not None else {}
+        names |= {"_day": INSTANT} if table.kind is TableKind.CUSTOMERS else {}
+        names |= {"_customer": pl.String()}
+        times = ("_time",) if table.kind is TableKind.EVENTS else ("_begin", "_end")
+        names |= dict.fromkeys((*times, "_known"), INSTANT)
+        names |= {f"{time}_wall": INSTANT for time in times} if self._walls else {}
+        names |= {name: TYPES.get(column.kind, pl.String()) for name, column in self._own.items()}
+        return pl.Schema(names)
+
+    def _helpers(self, found: pl.DataFrame, zone: str) -> list[pl.Series]:
+        made = []
+        if self._table.kind is TableKind.CUSTOMERS:
+            made.append(day_begin(found["_begin"], zone).alias("_day"))
+        if self._walls:
+            made += [
+                to_wall(found[n], zone).alias(f"{n}_wall")
+                for n in ("_time", "_begin", "_end")
+                if n in found.columns
+            ]
+        return made
+
+    def _times(
+        self, raw: pl.DataFrame, name: str | None, checks: list[tuple[pl.Series, str, str]], *, required: bool
+    ) -> Times:
+        """A column's times; what cannot be read, or is needed and missing, is checked for."""
+        if name is None:
+            return Times(pl.Series([None], dtype=INSTANT).new_from_index(0, raw.height), _never(raw.height))
+        times = read_times(raw[name], zone=self._zone, day_first=bool(self._table.day_first))
+        if times is None:
+            raise self._error(f'has no times in column "{name}", but {raw[name].dtype}', name, _WRITE_ISO)
+        missing = raw.select(missing_expr(name, raw.schema[name], Kind.DATE)).to_series()
+        if required:
+            checks.append((missing, name, "no time"))
+        checks.append((times.instant.is_null() & ~missing, name, "the time cannot be read"))
+        checks.append(((times.instant < ALWAYS).fill_null(value=False), name, "before the year 1900"))
+        return times
+
+    def _end(self, raw: pl.DataFrame, checks: list[tuple[pl.Series, str, str]]) -> pl.Series:
+        """Ends; null where it goes on."""
+        name = self._table.end
+        if name is None:
+            return pl.Series([None], dtype=INSTANT).new_from_index(0, raw.height)
+        if raw.schema[name] == pl.String:
+            words = sorted({key_of(word) for word in (*self._table.ongoing, "no")})
+            open_ended = level_key(pl.col(name)).is_in(words)
+            raw = raw.with_columns(pl.when(~open_ended).then(pl.col(name)))
+        end = self._times(raw, name, checks, required=False).instant
+        return end.set(end.dt.year() >= ENDLESS, None)
+
+    def _known(
+        self,
+        raw: pl.DataFrame,
+        happened: pl.Series,
+        checks: list[tuple[pl.Series, str, str]],
+        notes: dict[str, int],
+    ) -> pl.Series:
+        """When each row became known.
+
+        Who writes a day alone knew it by that day's end. What is not said is when it happened.
+        """
+        name = self._table.known
+        if name is None:
+            return happened.alias("_known")
+        times = self._times(raw, name, checks, required=False)
+        known = next_day(times.instant, self._zone).zip_with(times.dated, times.instant)
+        if self._table.kind is TableKind.EVENTS:
+            early = (known < happened).fill_null(value=False)
+            checks.append((early, name, "known before it happened"))
+        late = (times.instant > self._now).fill_null(value=False)
+        checks.append((late, name, "known in the future"))
+        notes["no time at which it became known: taken as when it happened"] = known.null_count()
+        return known.zip_with(known.is_not_null(), happened).alias("_known")
+
+    def _values(self, raw: pl.DataFrame, notes: dict[str, int]) -> list[pl.Series]:
+        """The contract's own columns, typed; what cannot be read is missing and noted."""
+        made = []
+        for name, column in self._own.items():
+            if name not in raw.columns:
+                made.append(pl.Series(name, [None], dtype=self.schema[name]).new_from_index(0, raw.height))
+                continue
+            if column.kind is Kind.DATE:
+                read = read_times(raw[name], zone=self._zone, day_first=_day_first(column, self._table))
+                value = (
+                    read.instant if read else pl.Series([None], dtype=INSTANT).new_from_index(0, raw.height)
+                )
+            else:
+                value = raw.select(typed_expr(name, column, raw.schema[name])).to_series()
+            value = _in_range(value, column)
+            missing = raw.select(missing_expr(name, raw.schema[name], column.kind)).to_series()
+            wrong = int((value.is_null() & ~missing).sum())
+            if wrong:
+                what = f"{name}: no {column.kind}, or out of range, so missing"
+                notes[what] = notes.get(what, 0) + wrong
+            if spelt := self._spellings[name]:
+                value = value.to_frame().select(_spelt(pl.col(value.name), spelt)).to_series()
+            made.append(value.alias(name))
+        return made
+
+    def _look(self, raw: pl.DataFrame) -> None:
+        """Refuse what would be misread throughout."""
+        table = self._table
+        for name in filter(None, (table.time, table.begin, table.end, table.known)):
+            if counts_from_epoch(raw[name]):
+                shown = raw[name].drop_nulls()[0]
+                raise self._error(
+                    f'has numbers in column "{name}", such as {shown}, where the contract says times',
+                    name,
+                    _WRITE_ISO,
+                )
+            if table.day_first is None and shows_day_first(raw[name]):
+                raise self._error(
+                    f'writes the day first in column "{name}", and the contract does not say so',
+                    name,
+                    f"Write  day_first = true  under [tables.{self._name}].",
+                )
+
+    def _error(self, what: str, column: str, hint: str) -> HistoryError:
+        return HistoryError(
+            f'Table "{self._name}" {what}.',
+            where=f"table {self._name} ({self._table.source}), column {column}",
+            hint=hint,
+        )
+
+
+_WRITE_ISO = (
+    "Write times such as 2024-03-05 or 2024-03-05T14:30:00+01:00; seconds since an epoch are not read."
+)
+
+
+def own_columns(history: History, name: str) -> dict[str, Column]:
+    """The columns of a table that are read beside its clocks: all but those excluded and not asked for."""
+    table, churn = history.tables[name], history.churn
+    asked = {*churn.where, churn.cause} if name == churn.table else set[str | None]()
+    return {c: column for c, column in table.columns.items() if not column.exclude or c in asked}
+
+
+def needs_walls(history: History, name: str) -> bool:
+    """Whether the label counts days between times of this table: a grace, which no snapshot anchors."""
+    return history.churn.event is not ChurnEvent.INACTIVITY and name in {
+        history.churn.table,
+        history.churn.returns,
+    }
+
+
+def _nearest(name: str, schema: Mapping[str, object]) -> str:
+    from holdfast.errors import nearest  # noqa: PLC0415 - used in errors alone
+
+    return f"{nearest(name, schema)} Mend the contract, or add the column to the table."
+
+
+def _plain(frame: pl.DataFrame) -> pl.DataFrame:
+    """Dictionary-encoded columns as text."""
+    encoded = [name for name, kind in frame.schema.items() if kind in (pl.Categorical, pl.Enum)]
+    return frame.with_columns(pl.col(encoded).cast(pl.String)) if encoded else frame
+
+
+def _absent(column: pl.Series) -> pl.Series:
+    return column.is_null() | (column == "").fill_null(value=False)
+
+
+def _never(height: int) -> pl.Series:
+    return pl.repeat(value=False, n=height, eager=True)
+
+
+def _always(height: int) -> pl.Series:
+    return pl.Series([ALWAYS], dtype=INSTANT).new_from_index(0, height)
+
+
+def _day_first(column: Column, table: Table) -> bool:
+    return bool(table.day_first if column.day_first is None else column.day_first)
+
+
+def _in_range(value: pl.Series, column: Column) -> pl.Series:
+    if column.kind not in NUMERIC:
+        return value
+    good = value.is_finite() if column.kind is Kind.NUMBER else value.is_not_null()
+    if column.min is not None:
+        good &= value >= column.min
+    if column.max is not None:
+        good &= value <= column.max
+    return value.set(~good.fill_null(value=True), None)
+
+
+def _spellings(history: History, name: str, column: str) -> dict[str, str]:
+    """How the contract spells the levels that it names, by key."""
+    table, churn = history.tables[name], history.churn
+    if table.columns[column].kind is not Kind.CATEGORY:
+        return {}
+    named = [*(table.columns[column].levels or ()), *table.failures.get(column, ())]
+    if name == churn.table:
+        named += churn.where.get(column, ())
+        named += (churn.causes or ()) if column == churn.cause else ()
+    return {key_of(level): level for level in reversed(named)}
+
+
+def _spelt(value: pl.Expr, spellings: dict[str, str]) -> pl.Expr:
+    key = level_key(value)
+    return pl.coalesce(key.replace_strict(spellings, default=None, return_dtype=pl.String), value)
+
+
+def _settled(
+    found: pl.DataFrame,
+    raw: pl.DataFrame,
+    checks: list[tuple[pl.Series, str, str]],
+    batch: RawBatch,
+    notes: dict[str, int],
+) -> Read:
+    """Parts good rows from rejected ones, each with its first reason."""
+    malformed = batch.malformed.with_columns(file=pl.lit(batch.file, pl.String)).match_to_schema(REJECTS)
+    rejected = [malformed]
+    good = ~_never(found.height)
+    for wrong, column, reason in checks:
+        here = wrong & good
+        if here.any():
+            rejected.append(
+                found.filter(here).select(
+                    pl.col("_file").alias("file"),
+                    pl.col("_row").alias("row"),
+                    pl.lit(column).alias("column"),
+                    raw.filter(here)[column].cast(pl.String, strict=False).alias("value"),
+                    pl.lit(reason).alias("reason"),
+                )
+            )
+            good &= ~here
+    frame = found if len(rejected) == 1 else found.filter(good)
+    return Read(frame, pl.concat(rejected), {what: count for what, count in notes.items() if count})
