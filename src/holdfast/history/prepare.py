@@ -187,7 +187,7 @@ class _Preparation:
         listed = Counter[str]()
         arrow = pl.DataFrame(schema=reader.schema).to_arrow().schema
         with parquet.ParquetWriter(path, arrow, compression="lz4") as writer:
-            batches = source.batches(reader.columns, batch_rows=BATCH_ROWS, progress=self._progress)
+            batches = source.batches(reader.columns, batch_rows=BATCH_ROWS)
             for batch in _told(name, source, batches):
                 read = reader.read(batch)
                 if read.frame.height:
