@@ -86,7 +86,7 @@ def infer_contract(
     charge, column = _monthly(columns, verdicts)
     economics, money_notes = guess_economics(charge, column)
     try:
-        contract = Contract(name=_tidy(name), churn=labelled.churn, economics=economics, columns=columns)
+        contract = Contract(name=tidy(name), churn=labelled.churn, economics=economics, columns=columns)
     except ValidationError as error:
         raise DataError(
             "Nothing is left to learn from: every column but the label is excluded.",
@@ -121,7 +121,7 @@ def _monthly(
     return None, None
 
 
-def _tidy(name: str) -> str:
+def tidy(name: str) -> str:
     """A name that a contract may have."""
     kept = re.sub(r"[^A-Za-z0-9 ._-]+", "-", name).lstrip(" ._-")[:100]
     return kept or "customers"

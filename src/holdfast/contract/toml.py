@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import textwrap
+from datetime import date
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def number(value: float) -> str:
 
 
 def value(found: object) -> str:
-    """Text, a number, true or false, or a list of text.
+    """Text, a number, true or false, a date, or a list of these.
 
     Raises:
         TypeError: it is none of these.
@@ -58,12 +59,14 @@ def value(found: object) -> str:
         return string(found)
     if isinstance(found, int | float):
         return number(found)
+    if isinstance(found, date):
+        return found.isoformat()
     if isinstance(found, list | tuple):
-        return _strings([string(item) for item in found])
+        return _list([value(item) for item in found])
     raise TypeError(f"a contract holds no {type(found).__name__}")
 
 
-def _strings(items: Sequence[str]) -> str:
+def _list(items: Sequence[str]) -> str:
     """A list on one line, or where that is too long on as many as it takes."""
     line = f"[{', '.join(items)}]"
     if len(line) <= WIDTH:

@@ -48,16 +48,24 @@ def write_contract(
         UsageError: the file is there and must not be replaced, or its folder cannot be written to.
     """
     file = Path(path)
+    contract = inferred.contract
+    if data is not None:
+        contract = contract.model_copy(update={"data": relative(Path(data), file)})
+    put(file, render(contract, inferred.notes), overwrite=overwrite)
+
+
+def put(file: Path, text: str, *, overwrite: bool) -> None:
+    """Write a contract's text, whole or not at all.
+
+    Raises:
+        UsageError: the file is there and must not be replaced, or its folder cannot be written to.
+    """
     if not overwrite and file.exists():
         raise UsageError(
             "The contract is already there, perhaps with somebody's corrections.",
             where=str(file),
             hint="Choose another --out, or allow overwriting (--force).",
         )
-    contract = inferred.contract
-    if data is not None:
-        contract = contract.model_copy(update={"data": _relative(Path(data), file)})
-    text = render(contract, inferred.notes)
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         _replace(file, text)
@@ -82,20 +90,17 @@ def render(contract: Contract, notes: Mapping[NotePath, str] | None = None) -> s
     )
     top: dict[str, object] = {"version": contract.version}
     top |= {name: plain[name] for name in ("name", "data") if name in plain}
-    economics = plain["economics"]
     parts = [
         toml.paragraph(_HEAD),
-        _keys(top, (), said),
-        _table(("churn",), plain["churn"], said),
-        toml.paragraph(_ECONOMICS) + "\n" + _table(("economics",), economics, said),
+        assignments(top, (), said),
+        section(("churn",), plain["churn"], said),
+        economics(plain["economics"], said),
+        toml.paragraph(_COLUMNS),
     ]
-    if "capacity" not in economics:
-        parts[-1] += "\n# capacity = 0.1  # largest share of customers you can contact; none means no limit"
-    parts.append(toml.paragraph(_COLUMNS))
-    parts += [_column(name, column, said) for name, column in contract.columns.items()]
+    parts += [column_section(("columns", name), column, said) for name, column in contract.columns.items()]
     if not contract.columns:
         parts.append("[columns]")
-    parts.append(toml.paragraph(_FEATURES) + "\n" + _table(("features",), contract.features, said))
+    parts.append(toml.paragraph(_FEATURES) + "\n" + section(("features",), contract.features, said))
     if not contract.features:
         parts[-1] += f"\n# {_example(contract)}"
     return "\n\n".join(part.rstrip() for part in parts) + "\n"
@@ -109,35 +114,51 @@ def _example(contract: Contract) -> str:
     return f"ratio = {toml.value(' / '.join(quoted))}"
 
 
-def _column(name: str, column: Column, notes: Mapping[NotePath, str]) -> str:
-    path = ("columns", name)
+def economics(keys: Mapping[str, object], notes: Mapping[NotePath, str]) -> str:
+    """The section of what a mistake costs."""
+    text = toml.paragraph(_ECONOMICS) + "\n" + section(("economics",), keys, notes)
+    if "capacity" not in keys:
+        text += "\n# capacity = 0.1  # largest share of customers you can contact; none means no limit"
+    return text
+
+
+def column_section(path: NotePath, column: Column, notes: Mapping[NotePath, str]) -> str:
+    """The section of one column, its kind first."""
     keys = column.model_dump(mode="json", exclude_defaults=True)
     keys = {"kind": keys.pop("kind"), **keys}
-    return _table(path, keys, notes)
+    return section(path, keys, notes)
 
 
-def _table(path: NotePath, keys: Mapping[str, object], notes: Mapping[NotePath, str]) -> str:
+def section(path: NotePath, keys: Mapping[str, object], notes: Mapping[NotePath, str]) -> str:
+    """A section with its keys, each note beside its key."""
     head = "[" + ".".join(toml.key(part) for part in path) + "]"
     lines = [head]
     if path in notes:
         lines.append(toml.paragraph(toml.comment(notes[path], prefix="")))
     if keys:
-        lines.append(_keys(keys, path, notes))
+        lines.append(assignments(keys, path, notes))
     return "\n".join(lines)
 
 
-def _keys(keys: Mapping[str, object], path: NotePath, notes: Mapping[NotePath, str]) -> str:
+def assignments(keys: Mapping[str, object], path: NotePath, notes: Mapping[NotePath, str]) -> str:
+    """Keys and values, one a line; keys of tables within are dotted."""
     lines = []
     for name, found in keys.items():
-        line = f"{toml.key(name)} = {toml.value(found)}"
-        if (*path, name) in notes:
-            line += toml.comment(notes[*path, name], prefix="  # ")
-        lines.append(line)
+        inner = (
+            {(name, key): some for key, some in found.items()}
+            if isinstance(found, dict)
+            else {(name,): found}
+        )
+        for dotted, some in inner.items():
+            line = f"{'.'.join(map(toml.key, dotted))} = {toml.value(some)}"
+            if (*path, *dotted) in notes:
+                line += toml.comment(notes[*path, *dotted], prefix="  # ")
+            lines.append(line)
     return "\n".join(lines)
 
 
-def _relative(data: Path, contract: Path) -> str:
-    """The table as seen from the contract's folder; absolute where there is no way from one to the other."""
+def relative(data: Path, contract: Path) -> str:
+    """A table as seen from the contract's folder; absolute where there is no way from one to the other."""
     target, folder = data.resolve(), contract.resolve().parent
     try:
         return Path(os.path.relpath(target, folder)).as_posix()

@@ -20,10 +20,12 @@ NEAR_UNIQUE = 0.9
 FEWEST = 20
 """Below so many rows uniqueness says nothing."""
 
-_CUSTOMER = frozenset({
+CUSTOMER = frozenset({
     "customer", "client", "user", "account", "subscriber", "member", "policy", "msno", "msisdn", "person",
     "household",
 })  # fmt: skip
+"""Words for whom a table is about."""
+
 _KEYS = frozenset(
     {"id", "key", "uuid", "guid", "msno", "msisdn", "imsi", "imei", "ssn", "identifier", "reference"}
 )
@@ -88,7 +90,7 @@ def is_key(said: tuple[str, ...]) -> bool:
     """Whether a name's words say that the column identifies something."""
     if _KEYS.intersection(said):
         return True
-    numbered = bool(said) and said[-1] in _NUMBERED and bool(_CUSTOMER.intersection(said))
+    numbered = bool(said) and said[-1] in _NUMBERED and bool(CUSTOMER.intersection(said))
     return numbered or any(said == tuple(phone.split()) for phone in _PHONES)
 
 
@@ -152,7 +154,7 @@ def choose_id(profiles: Mapping[str, Profile], reasons: Mapping[str, str]) -> st
             continue
         said = profile.words
         keyed = bool(_KEYS.intersection(said)) or (bool(said) and said[-1] in _NUMBERED)
-        customer = bool(_CUSTOMER.intersection(said))
+        customer = bool(CUSTOMER.intersection(said))
         counter = reason == "it only numbers the rows"
         if said == ("id",):
             ranked.append((2.5, name))

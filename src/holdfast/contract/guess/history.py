@@ -1,0 +1,230 @@
+"""Guess the contract of a history from its tables, with a reason for every guess.
+
+Deterministic: the same tables give the same contract.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
+
+from holdfast.contract.complaints import complaints_of, refusal
+from holdfast.contract.guess.churn import guess_leaving
+from holdfast.contract.guess.clocks import find_times
+from holdfast.contract.guess.fields import finish, look_at, set_leaks
+from holdfast.contract.guess.kind import guess_kinds
+from holdfast.contract.guess.money import guess_economics
+from holdfast.contract.guess.owners import Key, candidate_keys, choose_owner
+from holdfast.contract.guess.profile import Profile
+from holdfast.contract.guess.roles import Look, place
+from holdfast.contract.guess.sections import clock_section, monthly_charge, table_section
+from holdfast.contract.history import History, TableKind
+from holdfast.contract.infer import tidy
+from holdfast.contract.table import as_table
+from holdfast.errors import DataError, UsageError, nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from datetime import date
+
+    import pandas as pd
+    import polars as pl
+
+    from holdfast.contract.guess.fields import Fields
+    from holdfast.contract.guess.leaving import Leaving
+    from holdfast.contract.guess.roles import Placed
+    from holdfast.contract.history import ChurnEvent
+    from holdfast.contract.infer import NotePath
+
+_JOIN = (
+    "Join them into one table with a row a customer, and name the column that says who left: "
+    "holdfast init customers.csv --label Churn"
+)
+
+
+@dataclass(frozen=True)
+class InferredHistory:
+    """A guessed history and the reasons for it."""
+
+    history: History
+    notes: dict[NotePath, str] = field(default_factory=dict)
+    """Path of a key in the contract, such as ``("tables", "orders", "time")``, to a sentence about it."""
+    left_out: dict[str, str] = field(default_factory=dict)
+    """Tables that the history cannot use, each with the reason."""
+
+    @property
+    def excluded(self) -> dict[str, str]:
+        """Columns that the contract leaves out, as ``table.column``, each with the reason."""
+        return {
+            f"{table}.{name}": column.exclude
+            for table, found in self.history.tables.items()
+            for name, column in found.columns.items()
+            if column.exclude
+        }
+
+
+def infer_history(
+    tables: Mapping[str, pl.DataFrame | pd.DataFrame],
+    *,
+    sources: Mapping[str, str] | None = None,
+    name: str = "customers",
+    churn: ChurnEvent | None = None,
+    horizon_days: int | None = None,
+    time_zone: str | None = None,
+    customer: str | None = None,
+) -> InferredHistory:
+    """Guess which table is what, keys, times, columns and a definition of churn.
+
+    Args:
+        tables: name to rows: text as `holdfast.sources` gives it, or typed; of a long table a sample.
+        sources: name to what the contract says of where the table is; the name itself, unless given.
+        name: what to call the contract.
+        churn: what counts as leaving; guessed if not given.
+        horizon_days: how far ahead to look; guessed if not given.
+        time_zone: of times that have none; UTC if not given.
+        customer: the column that says whose row it is; guessed if not given.
+
+    Raises:
+        UsageError: what is asked for is not in the tables.
+        DataError: no table says when anything happened, or whose row it is.
+    """
+    called = name_tables(tables)
+    left_out: dict[str, str] = {}
+    frames = _frames(tables, called, left_out)
+    looks = _looks(frames, customer, left_out)
+    placed, without_time = place(looks)
+    left_out |= without_time
+    if not any(one.kind is TableKind.EVENTS or one.clocks.end is not None for one in placed):
+        raise DataError(
+            "No table says when anything happened: no event has a time, and no customer an end.",
+            where=", ".join(called.values()),
+            hint=_JOIN,
+        )
+    until = _last_day(placed)
+    everything = [look_at(one, until=until) for one in placed]
+    leaving = guess_leaving(everything, until=until, asked=churn, horizon=horizon_days)
+    for fields in everything:
+        if fields.placed.kind is not TableKind.EVENTS and not fields.placed.versions:
+            set_leaks(fields, leaving.left, "leaving")
+    finish(everything)
+    wanted = {called[given]: said for given, said in (sources or {}).items()}
+    clock, clock_notes = clock_section(everything, leaving, until, time_zone)
+    history, notes = _put_together({"name": tidy(name), "clock": clock}, everything, leaving, wanted)
+    return InferredHistory(
+        history, {("clock", key): note for key, note in clock_notes.items()} | notes, left_out
+    )
+
+
+def name_tables(tables: Iterable[str]) -> dict[str, str]:
+    """What a contract calls each table or file: small letters, digits and underscores.
+
+    >>> name_tables(["Orders 2024.csv", "table:crm.people", "2019.parquet"])
+    {'Orders 2024.csv': 'orders_2024', 'table:crm.people': 'people', '2019.parquet': 'table_2019'}
+    """
+    called: dict[str, str] = {}
+    for given in tables:
+        last = given.rstrip("/").rpartition("/")[2]
+        own = last.rpartition(".")[2] if last.startswith("table:") else last.partition(".")[0]
+        plain = re.sub(r"[^a-z0-9]+", "_", own.removeprefix("table:").lower()).strip("_")
+        plain = (plain if plain[:1].isalpha() else f"table_{plain}")[:36].rstrip("_")
+        number = sum(one == plain or one.startswith(f"{plain}_v") for one in called.values())
+        called[given] = f"{plain}_v{number + 1}" if number else plain
+    return called
+
+
+def _frames(
+    tables: Mapping[str, pl.DataFrame | pd.DataFrame], called: Mapping[str, str], left_out: dict[str, str]
+) -> dict[str, pl.DataFrame]:
+    frames = {}
+    for given, table in tables.items():
+        try:
+            frames[called[given]] = as_table(table)
+        except DataError as error:
+            left_out[called[given]] = error.message
+    if not frames:
+        raise DataError(
+            "None of the tables can be read.", hint="; ".join(f"{k}: {why}" for k, why in left_out.items())
+        )
+    return frames
+
+
+def _looks(frames: Mapping[str, pl.DataFrame], asked: str | None, left_out: dict[str, str]) -> list[Look]:
+    profiles = {
+        table: {column: Profile(frame.get_column(column)) for column in frame.columns}
+        for table, frame in frames.items()
+    }
+    kinds = {table: guess_kinds(found) for table, found in profiles.items()}
+    times = {table: find_times(found, kinds[table]) for table, found in profiles.items()}
+    keys = {
+        table: [
+            key
+            for key in candidate_keys(table, found, kinds[table], asked=asked)
+            if key.name not in times[table]
+        ]
+        for table, found in profiles.items()
+    }
+    owners = choose_owner({table: some for table, some in keys.items() if some})
+    if asked is not None and not any(key.name == asked for key in owners.values()):
+        every = [column for found in profiles.values() for column in found]
+        raise UsageError(f'No table has a column "{asked}".', where="--id", hint=nearest(asked, every))
+    if not owners:
+        raise DataError(
+            "No table has a column that says whose row it is.",
+            where=", ".join(frames),
+            hint="Name it with --id COLUMN.",
+        )
+    for table in frames:
+        if table not in owners:
+            left_out[table] = _not_owned(owners)
+    return [
+        Look(table, frames[table], profiles[table], kinds[table], times[table], owners[table])
+        for table in frames
+        if table in owners
+    ]
+
+
+def _not_owned(owners: Mapping[str, Key]) -> str:
+    other = next(iter(owners.values()))
+    return (
+        f'no column says whose row it is, as "{other.name}" does in "{other.table}"; join it to one that does'
+    )
+
+
+def _last_day(placed: list[Placed]) -> date:
+    """The last day on which anything happened. A few rows in the far future do not count."""
+    clocks = [one.clocks for one in placed]
+    times = [one.time.days for one in clocks if one.time is not None]
+    ends = [one.end.days for one in clocks if one.end is not None]
+    last = [_nearly_last(days) for days in times]
+    found = max((day for day in last if day is not None), default=None)
+    if found is None:
+        found = max(day for days in ends if (day := _nearly_last(days)) is not None)
+    return found
+
+
+def _nearly_last(days: pl.Series) -> date | None:
+    there = days.drop_nulls().sort()
+    return None if not len(there) else there[int(0.999 * (len(there) - 1))]
+
+
+def _put_together(
+    history: Mapping[str, object], everything: list[Fields], leaving: Leaving, sources: Mapping[str, str]
+) -> tuple[History, dict[NotePath, str]]:
+    """The whole contract and its notes; ``history`` has the keys that are already known."""
+    economics, money = guess_economics(*monthly_charge(everything))
+    notes: dict[NotePath, str] = {("churn", key): note for key, note in leaving.notes.items()}
+    notes |= {("economics", key): note for key, note in money.items()}
+    tables = {}
+    for fields in everything:
+        table = fields.placed.look.name
+        tables[table], said = table_section(fields, sources.get(table, table))
+        notes |= {("tables", table, *path): note for path, note in said.items()}
+    document = {**history, "churn": leaving.churn, "economics": economics, "tables": tables}
+    try:
+        return History.model_validate(document), notes
+    except ValidationError as error:
+        lines: dict[NotePath, int] = {}
+        raise refusal("the guessed contract", complaints_of(error, History, lines)) from error

@@ -1,0 +1,140 @@
+"""Which column of each table says whose row it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from holdfast.contract import parse
+from holdfast.contract.guess.identity import CUSTOMER, is_key
+from holdfast.contract.guess.names import words
+from holdfast.contract.types import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from holdfast.contract.guess.kind import KindGuess
+    from holdfast.contract.guess.profile import Profile
+
+PEOPLE = CUSTOMER | {"people", "personal", "profile", "demographic", "customer"}
+"""Words in the name of a table that holds one row a customer."""
+
+ENOUGH_SHARED = 0.5
+"""Share of the values of a key that another table must have too, for the two to be the same."""
+
+_FEWEST = 2
+_SAMPLE = 200_000
+
+
+@dataclass(frozen=True)
+class Key:
+    """A column that may name whose row it is."""
+
+    table: str
+    name: str
+    words: tuple[str, ...]
+    values: pl.Series
+    """Its different values as text (of a long column some)."""
+    unique: bool
+    """Whether each row has its own."""
+    rows: int
+
+    @property
+    def says_customer(self) -> bool:
+        """Whether the name, or that of a table whose own id it is, speaks of customers."""
+        own = self.unique and self.words in {("id",), ("key",), ("code",)}
+        return bool(CUSTOMER.intersection(self.words)) or (
+            own and bool(PEOPLE.intersection(words(self.table)))
+        )
+
+
+def candidate_keys(
+    table: str, profiles: Mapping[str, Profile], kinds: Mapping[str, KindGuess], *, asked: str | None
+) -> list[Key]:
+    """The columns of a table that may name customers.
+
+    Args:
+        table: its name.
+        profiles: its columns.
+        kinds: their kinds.
+        asked: the column that a user says it is: in a table that has it, no other comes into question.
+    """
+    if asked is not None and asked in profiles:
+        return [_key(table, profiles[asked])]
+    return [
+        _key(table, profile)
+        for name, profile in profiles.items()
+        if kinds[name].kind in (Kind.INTEGER, Kind.CATEGORY, Kind.ID, Kind.NUMBER)
+        and profile.distinct >= _FEWEST
+        and (is_key(profile.words) or CUSTOMER.intersection(profile.words) or _names_rows(profile))
+    ]
+
+
+def _names_rows(profile: Profile) -> bool:
+    """Whether codes without a telling name look like names: text that each row has for itself."""
+    return profile.is_text and profile.distinct_share == 1 and not profile.missing
+
+
+def _key(table: str, profile: Profile) -> Key:
+    raw = profile.raw.head(_SAMPLE).alias("raw")
+    values = raw.to_frame().select(parse.level_expr("raw", raw.dtype)).to_series().drop_nulls().unique()
+    unique = profile.distinct == profile.height and not profile.missing
+    return Key(table, profile.name, profile.words, values, unique, profile.height)
+
+
+def choose_owner(keys: Mapping[str, list[Key]]) -> dict[str, Key]:
+    """The column of each table that names the customer; tables without one are left out.
+
+    Columns of different tables are one key if their names agree and they share values. The key that speaks of
+    customers wins, then the one that most tables have, then the one that some table has a row for each of.
+    """
+    everything = [key for some in keys.values() for key in some]
+    best: dict[str, Key] = {}
+    best_score: tuple[float, ...] = ()
+    for first in everything:
+        family = _family(first, keys)
+        score = (
+            any(key.says_customer for key in family.values()),
+            len(family),
+            any(key.unique for key in family.values()) and any(not key.unique for key in family.values()),
+            is_key(first.words),
+            not first.unique or len(keys) > 1,
+            sum(key.rows for key in family.values()),
+        )
+        if score > best_score:
+            best, best_score = family, score
+    return best
+
+
+def _family(first: Key, keys: Mapping[str, list[Key]]) -> dict[str, Key]:
+    """The columns that hold the same key as one column, at most one a table."""
+    family = {first.table: first}
+    for table, some in keys.items():
+        if table == first.table:
+            continue
+        same = [key for key in some if _same(first, key)]
+        if same:
+            family[table] = max(same, key=lambda key: (key.words == first.words, key.says_customer))
+    return {table: family[table] for table in keys if table in family}
+
+
+def _same(one: Key, other: Key) -> bool:
+    named = (
+        one.words == other.words
+        or (one.says_customer and other.says_customer)
+        or _refers(one, other)
+        or _refers(other, one)
+    )
+    codes = one.values.dtype == pl.String and bool(one.values.head(100).str.contains(r"\D").any())
+    shared = other.values.is_in(one.values.implode()).sum()
+    least = min(len(one.values), len(other.values))
+    if not least or shared < ENOUGH_SHARED * least:
+        return False
+    return named or (codes and shared >= 0.9 * least)
+
+
+def _refers(one: Key, other: Key) -> bool:
+    """Whether one is ``id`` of a table and the other that table's name and ``id``: users.id, user_id."""
+    return one.words == ("id",) and other.words == (*words(one.table), "id")

@@ -1,0 +1,95 @@
+"""The sections of a guessed history: one a table, and when to look."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import TYPE_CHECKING
+
+from holdfast.contract.history import WINDOWS, Clock, Table, TableKind
+from holdfast.contract.meanings import Meaning
+
+if TYPE_CHECKING:
+    from holdfast.contract.guess.fields import Fields
+    from holdfast.contract.guess.leaving import Leaving
+
+_FEW_SNAPSHOTS = 6
+"""Months; with fewer to look at, snapshots are weekly."""
+
+
+def monthly_charge(everything: list[Fields]) -> tuple[float | None, str | None]:
+    """The median of the column that is a customer's monthly charge, and its name, if there is one."""
+    for fields in everything:
+        for name, verdict in fields.verdicts.items():
+            if verdict.column.meaning is Meaning.MONTHLY_CHARGE and verdict.is_in:
+                return verdict.median, name
+    return None, None
+
+
+def clock_section(
+    everything: list[Fields], leaving: Leaving, until: date, time_zone: str | None
+) -> tuple[Clock, dict[str, str]]:
+    """When to look, and why then."""
+    begins = [one.placed.clocks.time for one in everything if one.placed.kind is not TableKind.CUSTOMERS]
+    firsts = [day for time in begins if time is not None and isinstance(day := time.days.min(), date)]
+    span = (until - min(firsts, default=until)).days
+    notes = {"time_zone": "of times without one, and of midnights" if time_zone is None else "as asked for"}
+    settings: dict[str, object] = {"time_zone": time_zone or "UTC"}
+    left = span - WINDOWS[2] - leaving.churn.horizon_days - leaving.churn.grace_days
+    if left < _FEW_SNAPSHOTS * 30:
+        settings["snapshots"] = "weekly"
+        notes["snapshots"] = f"{span:,} days of data give few months to look at"
+    windows = tuple(days for days in WINDOWS if days <= max(span, WINDOWS[1]))
+    if windows != WINDOWS:
+        settings["windows"] = windows
+        notes["windows"] = f"the data go back {span:,} days"
+    if leaving.first is not None:
+        settings["first"] = leaving.first
+        notes["first"] = leaving.first_note
+    return Clock.model_validate(settings), notes
+
+
+def table_section(fields: Fields, source: str) -> tuple[Table, dict[tuple[str, ...], str]]:
+    """One table's section and its notes."""
+    placed, look = fields.placed, fields.placed.look
+    clocks, spans = placed.clocks, placed.kind is not TableKind.EVENTS
+    stated = [one for one in (clocks.time, clocks.end, clocks.known) if one is not None]
+    begin = clocks.time.name if clocks.time else None
+    table = Table(
+        kind=placed.kind,
+        source=source,
+        customer=look.key.name,
+        id=placed.id,
+        time=None if spans else begin,
+        begin=begin if spans else None,
+        end=clocks.end.name if clocks.end else None,
+        ongoing=clocks.end.spoken if clocks.end else (),
+        day_first=True if any(one.day_first for one in stated) else None,
+        known=clocks.known.name if clocks.known else None,
+        failures=fields.failures,
+        columns={name: verdict.column for name, verdict in fields.verdicts.items()},
+    )
+    notes: dict[tuple[str, ...], str] = {
+        ("kind",): placed.why,
+        ("customer",): f"{look.customers.n_unique():,} different values in {look.frame.height:,} rows",
+    }
+    missing = look.customers.null_count()
+    if missing:
+        notes["customer",] += f"; {missing:,} rows without one will be rejected"
+    if clocks.time is not None:
+        days = clocks.time.days.drop_nulls()
+        notes["begin" if spans else "time",] = f"{days.min()!s} to {days.max()!s}"
+    if clocks.end is not None:
+        words = " or ".join(f'"{word}"' for word in clocks.end.spoken)
+        ended = len(clocks.end.days) - clocks.end.days.null_count()
+        notes["end",] = f"{ended:,} have one" + (f"; {words} means that it goes on" if words else "")
+    if clocks.known is not None:
+        notes["known",] = "taken for when the row became known, which is never before its time"
+    if placed.id is not None:
+        notes["id",] = (
+            "rows with one id are versions of one fact" if placed.versions else "each row has its own"
+        )
+    if clocks.notes:
+        notes[()] = "; ".join(clocks.notes)
+    for name, verdict in fields.verdicts.items():
+        notes |= {("columns", name, *path): note for path, note in verdict.notes.items()}
+    return table, notes

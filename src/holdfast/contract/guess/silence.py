@@ -1,0 +1,59 @@
+"""Leaving as silence: no event for longer than is usual."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from holdfast.contract.guess.cancellations import LEAVING
+from holdfast.contract.guess.leaving import HORIZONS, SIDE, Leaving
+from holdfast.contract.history import ChurnEvent, HistoryChurn, TableKind
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import date
+
+    from holdfast.contract.guess.fields import Fields
+
+USUAL_GAPS = 0.75
+"""So large a share of the times between two events lies within the horizon: silence for longer is unusual."""
+
+
+def by_inactivity(everything: Sequence[Fields], until: date, horizon: int | None) -> Leaving | None:
+    """Churn as no event in the whole horizon; none if there are no events."""
+    events = [one.placed for one in everything if one.placed.kind is TableKind.EVENTS]
+    if not events:
+        return None
+    placed = max(
+        events, key=lambda one: (not one.look.says(SIDE), not one.look.says(LEAVING), one.look.frame.height)
+    )
+    time = placed.clocks.time
+    assert time is not None  # noqa: S101 - events have one
+    days = pl.DataFrame({"customer": placed.look.customers, "day": time.days}).drop_nulls().unique()
+    gap = (pl.col("day") - pl.col("day").shift(1).over("customer", order_by="day")).dt.total_days()
+    gaps = days.select(gap).to_series().drop_nulls()
+    chosen, why = horizon or HORIZONS[2], "as asked for"
+    if horizon is None:
+        chosen, why = _horizon_of_gaps(gaps, days, until)
+    churn = HistoryChurn(event=ChurnEvent.INACTIVITY, table=placed.look.name, horizon_days=chosen)
+    silent = pl.col("day").max() <= until - timedelta(days=chosen)
+    left = days.group_by("customer").agg(left=silent)
+    notes = {
+        "event": f'nothing says that a customer left; whoever has no row in "{placed.look.name}" for so long '
+        "counts as gone",
+        "horizon_days": why,
+    }
+    return Leaving(churn, notes, left)
+
+
+def _horizon_of_gaps(gaps: pl.Series, days: pl.DataFrame, until: date) -> tuple[int, str]:
+    first: date = days["day"].min()  # type: ignore[assignment]
+    span = (until - first).days
+    fits = [some for some in HORIZONS if 3 * some <= span] or [HORIZONS[0]]
+    usual = gaps.quantile(USUAL_GAPS) or fits[-1]
+    # A little beyond a round number is that number: 94 days are 90.
+    chosen = next((some for some in fits if usual <= 1.1 * some), fits[-1])
+    share = int((gaps <= chosen).sum()) / max(1, len(gaps))
+    return chosen, f"a guess: {share:.0%} of the times between two events of a customer are no longer"
