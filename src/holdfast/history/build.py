@@ -1,0 +1,195 @@
+"""Builds the table of (customer, as_of): features, and what became of each customer.
+
+Customers are taken in pieces, each with all of its snapshots, so that memory stays flat however many there
+are. A customer's row depends on that customer's rows alone, so pieces change nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import polars as pl
+from pyarrow import parquet
+
+from holdfast.contract.types import Churn, Column, Contract, Kind
+from holdfast.disk import scratch
+from holdfast.history.catalogue import catalogue
+from holdfast.history.compile import features_sql
+from holdfast.history.engines.duck import Duck
+from holdfast.history.labels import labels_sql
+from holdfast.history.moments import moments, snapshots
+from holdfast.history.problems import HistoryError
+from holdfast.history.settle import quoted
+from holdfast.history.spine import spine_sql
+from holdfast.progress import NullProgress
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+    from pathlib import Path
+
+    from holdfast.contract.history import History
+    from holdfast.history.feature import HistoryFeature
+    from holdfast.history.prepare import Prepared
+    from holdfast.progress import Progress
+
+PIECE = 10_000_000
+"""Rows that one piece looks at, about: those of the tables, times the snapshots."""
+
+BATCH_ROWS = 50_000
+LABEL = Churn(label="churned", positive="1", negative="0")
+
+
+@dataclass(frozen=True)
+class Built:
+    """A table of (customer, as_of) as Parquet.
+
+    Columns: ``customer``; ``as_of`` (naive UTC); the features; and with labels ``churned`` (1, 0 or null),
+    ``outcome`` (`holdfast.history.labels.OUTCOMES`) and ``left_at``. Rows are sorted by customer and as_of.
+    """
+
+    path: Path
+    rows: int
+    as_of: tuple[datetime, ...]
+    """Aware, in the history's zone."""
+    features: tuple[HistoryFeature, ...]
+    contract: Contract
+    """Describes the table, as `record_contract` does."""
+
+    def frame(self) -> pl.DataFrame:
+        """The whole table in memory."""
+        return pl.read_parquet(self.path)
+
+
+def build(
+    history: History,
+    prepared: Prepared,
+    out: Path,
+    *,
+    as_of: Sequence[datetime] | None = None,
+    labels: bool = True,
+    memory_mib: int | None = None,
+    progress: Progress | None = None,
+) -> Built:
+    """Build features, and labels, of everyone eligible at each moment.
+
+    Args:
+        history: the contract.
+        prepared: its tables.
+        out: the Parquet file to write; replaced if it is there.
+        as_of: moments, aware or wall-clock ones of the history's zone; all snapshots of the contract, unless
+            given.
+        labels: whether to say what became of each.
+        memory_mib: what DuckDB may use before it spills to disk; half of the machine's unless given.
+        progress: told of each piece.
+
+    Raises:
+        HistoryError: nobody is eligible at these moments, or one lies beyond the tables.
+        ContractError: a feature of one's own cannot be used.
+        EngineError: there is not enough memory or disk.
+        OSError: ``out`` cannot be written.
+    """
+    shown = progress or NullProgress()
+    chosen = snapshots(history.clock, prepared.since, prepared.until) if as_of is None else list(as_of)
+    looks = moments(history, chosen)
+    _insist_within(looks, prepared)
+    features = tuple(catalogue(history))
+    contract = record_contract(history)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with (
+        scratch(out.parent, ".building-") as work,
+        Duck(prepared.folder, list(history.tables), memory_mib=memory_mib, spill=work) as engine,
+    ):
+        engine.store("moments", looks)
+        bounds = _bounds(engine, history, prepared, len(chosen))
+        shown.start(f"Building {len(features):,} features at {_said(chosen)}", len(bounds))
+        rows, made = 0, work / "built.parquet"
+        writer = None
+        for first, before in bounds:
+            engine.narrow(first, before)
+            engine.run(f"CREATE OR REPLACE TABLE spine AS {spine_sql(history)}")
+            if labels:
+                engine.run(f"CREATE OR REPLACE TABLE labels AS {labels_sql(history, prepared.until)}")
+            for batch in engine.batches(_joined(history, features, labels=labels), BATCH_ROWS):
+                writer = writer or parquet.ParquetWriter(made, batch.schema, compression="zstd")
+                writer.write_batch(batch)
+                rows += batch.num_rows
+            shown.advance()
+        if writer is None or not rows:
+            raise HistoryError(
+                f"Nobody is eligible at {_said(chosen)}.",
+                hint="Look at [churn] in the contract: event, table, min_tenure_days, active_days.",
+            )
+        writer.close()
+        made.replace(out)
+    return Built(out, rows, tuple(chosen), features, contract)
+
+
+def record_contract(history: History) -> Contract:
+    """The contract of the built table, from the history's contract alone.
+
+    The id is ``customer``, the label ``churned``; each feature is a column that may be missing.
+    """
+    columns = {
+        "customer": Column(kind=Kind.ID),
+        "as_of": Column(
+            kind=Kind.DATE, required=False, exclude="the moment at which the customer is described"
+        ),
+    }
+    for feature in catalogue(history):
+        columns[feature.name] = Column(kind=feature.kind, levels=feature.levels, required=False)
+    columns["outcome"] = Column(kind=Kind.CATEGORY, required=False, exclude="what the label is made of")
+    columns["left_at"] = Column(kind=Kind.DATE, required=False, exclude="known only after the fact")
+    return Contract(name=history.name, churn=LABEL, economics=history.economics, columns=columns)
+
+
+def _joined(history: History, features: Sequence[HistoryFeature], *, labels: bool) -> str:
+    names = [quoted(feature.name) for feature in features]
+    columns = ["f._customer AS customer", "f.as_of", *(f"f.{name}" for name in names)]
+    query = f"FROM ({features_sql(history, features=features)}) AS f"
+    if labels:
+        columns += ["CAST(l.churned AS TINYINT) AS churned", "l.outcome", "l.left_at"]
+        query += " LEFT JOIN labels AS l ON l._customer = f._customer AND l.as_of = f.as_of"
+    return f"SELECT {', '.join(columns)} {query} ORDER BY f._customer, f.as_of"
+
+
+def _bounds(
+    engine: Duck, history: History, prepared: Prepared, moments_: int
+) -> list[tuple[str | None, str | None]]:
+    """Ranges of customers of about one piece each; the first and the last are open."""
+    kept = {name: prepared.counts[name].kept for name in history.tables}
+    largest = max(kept, key=lambda name: kept[name])
+    pieces = math.ceil(sum(kept.values()) * moments_ / PIECE)
+    if pieces <= 1:
+        return [(None, None)]
+    edges = engine.query(
+        "SELECT DISTINCT _customer FROM (SELECT _customer, ROW_NUMBER() OVER (ORDER BY _customer) AS row "
+        f"FROM (SELECT DISTINCT _customer FROM {quoted(largest)})) "
+        f"WHERE row % GREATEST(1, (SELECT COUNT(DISTINCT _customer) FROM {quoted(largest)}) // {pieces}) = 0 "
+        "ORDER BY _customer"
+    )["_customer"].to_list()
+    return list(zip([None, *edges], [*edges, None], strict=True))
+
+
+def _insist_within(looks: pl.DataFrame, prepared: Prepared) -> None:
+    """Refuse moments after what the tables know: features would be of a past that is not yet told."""
+    beyond = looks.filter(pl.col("as_of") > prepared.until)
+    if beyond.height:
+        raise HistoryError(
+            f"{beyond['as_of'][0]:%Y-%m-%d} lies after {prepared.until:%Y-%m-%d}, "
+            "up to which the tables are complete.",
+            where="as_of",
+            hint="Take an earlier day, or set clock.until if the tables are complete up to a later one.",
+        )
+
+
+def _said(chosen: Sequence[datetime]) -> str:
+    """Moments in a few words."""
+    first, last = min(chosen), max(chosen)
+    return (
+        f"{first:%Y-%m-%d}"
+        if first == last
+        else f"{len(chosen)} moments from {first:%Y-%m-%d} to {last:%Y-%m-%d}"
+    )

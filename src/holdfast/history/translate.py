@@ -1,0 +1,50 @@
+"""SQL from DuckDB's dialect to another engine's, by SQLGlot, and what it leaves undone."""
+
+from __future__ import annotations
+
+import sqlglot
+from sqlglot import exp
+
+
+def translated(sql: str, dialect: str) -> str:
+    """The query, laid out to be read, for another engine.
+
+    Beside what SQLGlot does: microseconds since the epoch, exact percentiles and whole numbers of 128 bits.
+
+    Args:
+        sql: one query in DuckDB's dialect.
+        dialect: ``duckdb``, ``postgres`` or ``spark``.
+    """
+    tree = sqlglot.parse_one(sql, read="duckdb")
+    if dialect in _REWRITES:
+        tree = tree.transform(_REWRITES[dialect])
+    return tree.sql(dialect=dialect, pretty=True, max_text_width=110, normalize_functions=False)
+
+
+def _postgres(node: exp.Expr) -> exp.Expr:
+    if _is_epoch(node):
+        return exp.cast(exp.Mul(this=exp.Extract(this=exp.Var(this="EPOCH"), expression=node.expressions[0]),
+                                expression=exp.Literal.number(1_000_000)), "BIGINT")  # fmt: skip
+    return _exact(node)
+
+
+def _spark(node: exp.Expr) -> exp.Expr:
+    if _is_epoch(node):
+        return exp.Anonymous(this="UNIX_MICROS", expressions=[exp.cast(node.expressions[0], "TIMESTAMPLTZ")])
+    if isinstance(node, exp.PercentileCont):  # Spark's own function of that name takes no column
+        return exp.Anonymous(this="PERCENTILE", expressions=[node.this, node.expression])
+    return _exact(node)
+
+
+def _is_epoch(node: exp.Expr) -> bool:
+    return isinstance(node, exp.Anonymous) and node.name.upper() == "EPOCH_US"
+
+
+def _exact(node: exp.Expr) -> exp.Expr:
+    """Whole numbers of 128 bits are decimals elsewhere."""
+    if isinstance(node, exp.DataType) and node.this is exp.DType.INT128:
+        return exp.DataType.build("DECIMAL(38, 0)")
+    return node
+
+
+_REWRITES = {"postgres": _postgres, "spark": _spark}
