@@ -6,6 +6,7 @@ import asyncio
 import json
 import sqlite3
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -157,6 +158,32 @@ def test_rows_that_nobody_waits_for_are_written_by_the_end(shop, open_client, go
     ids = [client.post("/predict", json=good).json()["prediction_id"] for _ in range(20)]
     client.__exit__(None, None, None)
     assert [row["id"] for row in rows_of(shop)] == ids
+
+
+def test_batches_that_come_faster_than_they_are_logged_wait_and_none_is_lost(shop, open_client, good):
+    shop.add()
+    client = open_client(shop, durability="async", log_queue=700)
+    batch = {"customers": [good] * 300}
+
+    def ask(_):
+        return client.post("/predict/batch", json=batch)
+
+    with closing(sqlite3.connect(shop.home / "holdfast.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")  # nobody else may write
+        with ThreadPoolExecutor(6) as pool:
+            answers = pool.map(ask, range(12))
+            answered_meanwhile = next(answers)
+            single = client.post("/predict", json=good)  # has room all the same
+            other.execute("ROLLBACK")
+            answers = [answered_meanwhile, single, *answers]
+    assert {answer.status_code for answer in answers} == {200}
+    log = client.app.state.log
+    while log.state.depth or log.state.spooled:  # which it is where the lock was held for long
+        time.sleep(0.01)
+    assert log.state.lost == 0
+    told = [one["prediction_id"] for answer in answers for one in answer.json().get("predictions", ())]
+    assert sorted([*told, single.json()["prediction_id"]]) == [row["id"] for row in rows_of(shop)]
+    assert len(told) == 3_600
 
 
 def test_each_logged_row_recomputes_to_the_bit(trained, installed):

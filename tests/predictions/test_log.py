@@ -204,6 +204,65 @@ def test_nobody_hangs_while_another_holds_the_database(database, make_log, monke
     assert ids_in(database) == ["b"]
 
 
+def test_who_has_patience_waits_for_room_and_leaves_half_of_it_to_others(database, make_log):
+    log, put = make_log(database, queue=10), []
+
+    def patient():
+        log.put([answered("e", "f", "g")], patience=DEADLINE)
+        put.append("e")
+
+    with locked(database):
+        log.put([answered("a", "b", "c", "d")])
+        waits = threading.Thread(target=patient)
+        waits.start()
+        with pytest.raises(LogError):
+            log.put([answered("x", "y")], patience=0.01)
+        told = []
+        log.put([answered("z", "z+")], told.append, patience=0.01)
+        assert [type(outcome) for (outcome,) in told] == [LogError]
+        log.put([answered("h", "i", "j", "k", "l")])  # has none, and finds room
+        assert put == []
+    waits.join()
+    until(lambda: log.state.depth == 0)
+    assert ids_in(database) == [*"abcdefghijkl"]
+    assert log.state.lost == 0
+
+
+def test_of_a_burst_that_nobody_waits_for_all_is_written_once(database, make_log):
+    log = make_log(database, queue=500)
+
+    def burst(name):
+        for at in range(10):
+            log.put([answered(*(f"{name}-{at}-{one}" for one in range(150)))], patience=DEADLINE)
+
+    threads = [threading.Thread(target=burst, args=(name,)) for name in "abcd"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    until(lambda: log.state.depth == 0)
+    assert log.state.lost == 0
+    assert len(ids_in(database)) == len(set(ids_in(database))) == 6_000
+
+
+def test_few_rows_do_not_wait_for_all_the_batches_before_them_nor_the_batches_for_ever(database, make_log):
+    log, order = make_log(database, start=False), []
+
+    def put(name, rows=1, then=lambda: None):
+        def done(_):
+            order.append(name)
+            then()
+
+        log.put([answered(*(f"{name}{at}" for at in range(rows)))], done)
+
+    for name in ("batch 1", "batch 2", "batch 3"):
+        put(name, rows=module.LARGE_GROUP_ROWS)
+    put("one", then=lambda: put("two"))
+    log.start()
+    until(lambda: len(order) == 5)
+    assert order == ["one", "batch 1", "two", "batch 2", "batch 3"]
+
+
 def test_a_full_queue_is_said_at_once(database, make_log):
     log, told = make_log(database, queue=3), []
     assert asked(log, answered("a")) == [None]

@@ -141,14 +141,34 @@ def test_beyond_the_queue_s_bound_questions_fail_at_once_and_the_others_are_answ
         async with batcher(worker, queue=5) as made:
             first = asyncio.create_task(made.ask(0))
             await asyncio.to_thread(worker.began.wait)
-            waiting = [asyncio.create_task(made.ask(n)) for n in range(5)]
+            waiting = [asyncio.create_task(made.ask(n)) for n in range(4)]
             await asyncio.sleep(0)
             with pytest.raises(OverloadedError) as refused:
                 await made.ask(99)
             assert refused.value.retry_seconds == 1
             assert made.shed == 1
             worker.go.set()
-            assert await asyncio.gather(first, *waiting) == [0, 0, 2, 4, 6, 8]
+            assert await asyncio.gather(first, *waiting) == [0, 0, 2, 4, 6]
+            assert await made.ask(5, rows=5) == 10
+
+    asyncio.run(run())
+
+
+def test_what_is_scored_and_not_yet_committed_counts_for_the_bound():
+    async def run():
+        commits = Committer()
+        async with batcher(commits, queue=2) as made:
+            first = [asyncio.create_task(made.ask(n, rows=1)) for n in (1, 2)]
+            items, done = await commits.next()
+            assert (items, made.waiting) == ([1, 2], 0)
+            with pytest.raises(OverloadedError):
+                await made.ask(3)
+            done([10, 20])
+            assert await asyncio.gather(*first) == [10, 20]
+            last = asyncio.create_task(made.ask(4))
+            items, done = await commits.next()
+            done([40])
+            assert await last == 40
 
     asyncio.run(run())
 
@@ -234,3 +254,26 @@ def test_while_others_are_unanswered_a_batch_waits_to_grow_until_it_is_full_or_t
             assert [items for items, _ in held] == [[0], [1, 2, 3], [4]]
 
     asyncio.run(run())
+
+
+def test_other_work_lets_what_is_asked_go_first_but_not_for_ever():
+    async def run():
+        worker = Worker(held=True)
+        async with batcher(worker) as made:
+            made.let_pass(LONG)  # nobody asks
+            asked = asyncio.create_task(made.ask(1))
+            await asyncio.sleep(0)
+            made.let_pass(0.01)  # not for ever
+            assert not asked.done()
+            other = asyncio.create_task(asyncio.to_thread(made.let_pass, LONG))
+            await asyncio.to_thread(worker.began.wait)
+            await asyncio.sleep(0.05)
+            assert not other.done()
+            worker.go.set()
+            assert await asked == 2
+            await asyncio.wait_for(other, 10)
+
+    asyncio.run(run())
+
+
+LONG = 600.0

@@ -45,6 +45,9 @@ METHOD_NOT_ALLOWED = 405
 BATCHES_QUEUE = 4
 """So many times as many customers may wait in batches as one by one: who sends a thousand waits longer."""
 
+WAY_SECONDS = 0.005
+"""So long, at most, does each step of a batch wait for single predictions."""
+
 
 class Service(FastAPI):
     """The framework's application inside the guard: what the guard answers never comes to the framework."""
@@ -91,8 +94,14 @@ def create_app(live: Live, settings: Settings, engine: sa.Engine) -> Service:
         patience=settings.request_seconds,
     )
     app.state.online = batcher(desk.work, wait=settings.batch_wait_ms / 1_000)
-    # What takes long must not keep single predictions waiting: it has a thread of its own.
-    app.state.apart = batcher(desk.work, queue=BATCHES_QUEUE * settings.queue_rows)
+    # What takes long must not keep single predictions waiting: it has a thread of its own, gives way, and
+    # waits where it is quicker than the log.
+    slow = partial(
+        desk.work,
+        give_way=partial(app.state.online.let_pass, WAY_SECONDS),
+        patience=settings.request_seconds,
+    )
+    app.state.apart = batcher(slow, queue=BATCHES_QUEUE * settings.queue_rows)
     app.state.recall = batcher(desk.recall)
     app.include_router(predict.router)
     app.include_router(about.router)

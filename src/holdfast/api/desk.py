@@ -13,9 +13,9 @@ import orjson
 from holdfast.api import metrics, wire
 from holdfast.api.forms import Outcome
 from holdfast.api.problems import RepeatedKeyError
-from holdfast.api.scoring import explain, rejects_between, score
+from holdfast.api.scoring import at_once, explain, rejects_between, score
 from holdfast.errors import HoldfastError
-from holdfast.predictions import Answered, Reply
+from holdfast.predictions import Answered, LogError, Reply
 from holdfast.store.tables import CHAMPION
 
 if TYPE_CHECKING:
@@ -76,19 +76,37 @@ class Desk:
         self._wait = wait_for_log
         self._cache = cache
 
-    def work(self, questions: Sequence[Question], done: Callable[[Sequence[Told | Exception]], None]) -> None:
-        """Answer ``questions``; see `MicroBatcher`."""
+    def work(
+        self,
+        questions: Sequence[Question],
+        done: Callable[[Sequence[Told | Exception]], None],
+        give_way: Callable[[], None] = at_once,
+        patience: float = 0.0,
+    ) -> None:
+        """Answer questions, for `MicroBatcher`.
+
+        Args:
+            questions: asked at the same time.
+            done: called with the results.
+            give_way: called between the steps of the work.
+            patience: seconds to wait for room in the log; a question for which there is none is not answered.
+        """
         began = time.perf_counter()
         results: dict[int, Told | Exception] = {}
         spans = _read(questions, results)
-        answered = self._score(questions, spans, results) if spans else {}
+        give_way()
+        answered = self._score(questions, spans, results, give_way) if spans else {}
         _trace(questions, "score", began)
         # An answer that is to be found again waits for the log, whatever others do.
         waiting = {at: one for at, one in answered.items() if self._wait or one.reply}
         alone = [at for at in answered if at not in waiting]
         if alone:
-            self._log.put([answered[at] for at in alone], None)
-            _count(results, alone)
+            try:
+                self._log.put([answered[at] for at in alone], patience=patience)
+            except LogError as error:
+                results |= {at: LogError(error.message) for at in alone}  # to each its own, to be raised
+            else:
+                _count(results, alone)
         put = time.perf_counter()
 
         def logged(outcomes: Sequence[Reply | Exception | None]) -> None:
@@ -98,7 +116,7 @@ class Desk:
             done([results[at] for at in range(len(questions))])
 
         if waiting:
-            self._log.put([*waiting.values()], logged)
+            self._log.put([*waiting.values()], logged, patience=patience)
         else:
             done([results[at] for at in range(len(questions))])
 
@@ -114,7 +132,11 @@ class Desk:
             done([found.get(scope) for scope in scopes])
 
     def _score(
-        self, questions: Sequence[Question], spans: Sequence[_Span], results: dict[int, Told | Exception]
+        self,
+        questions: Sequence[Question],
+        spans: Sequence[_Span],
+        results: dict[int, Told | Exception],
+        give_way: Callable[[], None],
     ) -> dict[int, Answered]:
         """Score what was read; returns what goes into the log, by question."""
         try:
@@ -124,7 +146,7 @@ class Desk:
             return {}
         records = [record for span in spans for record in span.records]
         starts = [*accumulate(len(span.records) for span in spans)]
-        scored = score(serving, records, starts[:-1], self._cache)
+        scored = score(serving, records, starts[:-1], self._cache, give_way)
         writer = _Writer(serving, scored, len(spans))
         answered = {}
         for span, end in zip(spans, starts, strict=True):
@@ -133,6 +155,7 @@ class Desk:
                 results[at], answered[at] = writer.write(questions[at], end - len(span.records), end)
             except HoldfastError as error:
                 results[at] = error
+            give_way()
         return answered
 
 

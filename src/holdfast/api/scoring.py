@@ -17,7 +17,7 @@ from holdfast.contract.text import MACHINE_MISSING
 from holdfast.decisions import decide
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -47,8 +47,16 @@ class Scored:
     taken: Taken
 
 
+def at_once() -> None:
+    """Give way to nobody."""
+
+
 def score(
-    serving: Serving, records: Sequence[object], starts: Sequence[int] = (), cache: AnswerCache | None = None
+    serving: Serving,
+    records: Sequence[object],
+    starts: Sequence[int] = (),
+    cache: AnswerCache | None = None,
+    give_way: Callable[[], None] = at_once,
 ) -> Scored:
     """Score the records that keep the contract; each for itself, all in one go through the model.
 
@@ -57,8 +65,10 @@ def score(
         records: as parsed from JSON, of one or several requests.
         starts: where each request but the first begins.
         cache: probabilities of equal records; they are the model's own, so an answer is the same with it.
+        give_way: called between the steps, so that other threads' work may go first.
     """
     taken = serving.intake.take(records, starts)
+    give_way()
     model, count = serving.model, len(taken.indexes)
     probability = np.full(count, np.nan)
     ids = _plain_ids(taken)
@@ -71,11 +81,13 @@ def score(
         for at, found in zip(known, cache.get_many([keys[at] for at in known]), strict=True):
             if found is not None:
                 probability[at] = np.frombuffer(found)[0]
+        give_way()
     places = np.flatnonzero(np.isnan(probability))
     rejects, warnings = list(taken.rejects), _unused(taken)
     if len(places):
         table = taken.table if len(places) == count else taken.table[places]
         conformed = model.conform(table, rows=pl.Series(places, dtype=pl.Int64))
+        give_way()
         kept = conformed.rows.to_numpy()
         rejects += [
             Reject(taken.indexes[row], column, value, reason)
@@ -83,6 +95,7 @@ def score(
         ]
         if len(kept):
             probability[kept] = fresh = np.asarray(model.probability(conformed.frame))
+            give_way()
             if taken.ids is None:
                 for place, customer in zip(kept.tolist(), conformed.ids, strict=True):
                     ids[place] = customer
@@ -91,6 +104,7 @@ def score(
                 pairs = zip(kept.tolist(), fresh, strict=True)
                 cache.put_many([(keys[at], p.tobytes()) for at, p in pairs if at not in doubtful])
     answers = _answers(serving, taken, probability, ids if taken.ids is None else taken.ids, warnings)
+    give_way()
     every: list[dict[str, Any] | None] = [None] * len(records)
     for index, answer in answers.items():
         every[index] = answer

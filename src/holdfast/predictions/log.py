@@ -36,6 +36,12 @@ COLUMNS: tuple[str, ...] = tuple(str(column.name) for column in t.predictions.c)
 GROUP_ROWS = 5_000
 """A transaction takes what waits, up to so many rows."""
 
+LARGE_ROWS = 100
+"""What brings as many rows or more takes turns with what brings fewer, which waits for one of them at most."""
+
+LARGE_GROUP_ROWS = 1_000
+"""A transaction of such takes no more rows where answers wait for their commit: the next brings others'."""
+
 GATHER_SECONDS = 0.02
 """How long rows for which nobody waits may wait for more: few large transactions cost less than many."""
 
@@ -155,9 +161,13 @@ class PredictionLog:
         self._spool = Spool(spool)
         self._adopt_at = 0.0
         self._replay_at = 0.0
-        self._news = threading.Condition()
+        lock = threading.Lock()
+        self._news = threading.Condition(lock)
+        self._room = threading.Condition(lock)
         self._hurry = threading.Event()
-        self._queue: deque[_Waiting] = deque()
+        self._small: deque[_Waiting] = deque()
+        self._large: deque[_Waiting] = deque()
+        self._large_is_next = False
         self._oldest: float | None = None
         self._depth = 0
         self._lost = 0
@@ -175,6 +185,7 @@ class PredictionLog:
             self._closing.set()
             self._hurry.set()
             self._news.notify()
+            self._room.notify_all()
         if self._thread.ident is not None:
             self._thread.join(CLOSE_SECONDS)
         self._fail_rest()
@@ -183,9 +194,13 @@ class PredictionLog:
             self._engine.dispose()
 
     def put(
-        self, answered: Sequence[Answered], done: Callable[[Sequence[Outcome]], None] | None = None
+        self,
+        answered: Sequence[Answered],
+        done: Callable[[Sequence[Outcome]], None] | None = None,
+        *,
+        patience: float = 0.0,
     ) -> None:
-        """Have answers written; returns at once.
+        """Have answers written; returns at once, or when there is room.
 
         Args:
             answered: stored or not one by one, whatever becomes of the others.
@@ -193,19 +208,32 @@ class PredictionLog:
                 or cannot be. Without it nobody waits: what finds the queue full is lost and counted, and
                 while the database is down the rows, but no replies, are kept in the spool. So give it with
                 everything that has a reply.
+            patience: seconds to wait for room, of which half is left to those who do not wait.
+
+        Raises:
+            LogError: there was no room in all this time and there is no ``done`` to tell it to. Nothing was
+                taken, nothing counts as lost. Never without ``patience``.
         """
         waiting = _Waiting(answered, done, sum(len(one.rows) or 1 for one in answered), time.monotonic())
         with self._news:
-            full = self._depth > 0 and self._depth + waiting.rows > self._limit
-            closing = self._closing.is_set()
-            if not full and not closing:
+            has_room = self._room.wait_for(
+                lambda: self._closing.is_set() or self._has_room(waiting.rows, of_half=patience > 0), patience
+            )
+            if has_room and not self._closing.is_set():
                 self._depth += waiting.rows
-                self._queue.append(waiting)
-                if done is not None or self._depth > self._limit // 2:
+                large = waiting.rows >= LARGE_ROWS
+                (self._large if large else self._small).append(waiting)
+                if done is not None or large or self._depth > self._limit // 2:
                     self._hurry.set()
                 self._news.notify()
                 return
-        self._fail(waiting, "The server is stopping." if closing else "Too many answers wait to be logged.")
+        reason = "The server is stopping." if has_room else "Too many answers wait to be logged."
+        if patience and done is None:
+            raise LogError(reason)
+        self._fail(waiting, reason)
+
+    def _has_room(self, rows: int, *, of_half: bool) -> bool:
+        return not self._depth or self._depth + rows <= (self._limit // 2 if of_half else self._limit)
 
     def replies(self, scopes: Sequence[str]) -> dict[str, Reply]:
         """What requests of these scopes were answered before, if it is still kept.
@@ -226,7 +254,8 @@ class PredictionLog:
     def state(self) -> LogState:
         """How the log is now. Asks nobody."""
         with self._news:
-            oldest = self._oldest if self._oldest is not None or not self._queue else self._queue[0].since
+            heads = [queue[0].since for queue in (self._small, self._large) if queue]
+            oldest = self._oldest if self._oldest is not None else min(heads, default=None)
             lag = 0.0 if oldest is None else max(0.0, time.monotonic() - oldest)
             reason = self._reason
             return LogState(reason is None, reason, self._depth, lag, self._lost, self._spool.rows)
@@ -253,25 +282,29 @@ class PredictionLog:
             self._writer.close()
 
     def _take(self) -> list[_Waiting]:
-        """What waits, up to `GROUP_ROWS`; empty if nothing came for a while."""
+        """What waits, up to so many rows; empty if nothing came for a while."""
         with self._news:
             self._oldest = None
-            if not self._queue and not self._closing.is_set():
+            if not (self._small or self._large or self._closing.is_set()):
                 urgent = self._spool.rows > 0 and self._reason is None
                 pause = max(0.0, self._replay_at - time.monotonic()) if urgent else IDLE_SECONDS
                 self._news.wait(pause)
-            some = bool(self._queue)
+            some = bool(self._small or self._large)
         if some:
             self._hurry.wait(GATHER_SECONDS)
         with self._news:
+            large = bool(self._large) and (self._large_is_next or not self._small)
+            queue = self._large if large else self._small
+            most = LARGE_GROUP_ROWS if large and queue[0].done is not None else GROUP_ROWS
+            self._large_is_next = not large
             group: list[_Waiting] = []
             rows = 0
-            while self._queue and (not group or rows + self._queue[0].rows <= GROUP_ROWS):
-                group.append(self._queue.popleft())
+            while queue and (not group or rows + queue[0].rows <= most):
+                group.append(queue.popleft())
                 rows += group[-1].rows
             if group:
                 self._oldest = group[0].since
-            if not self._queue and not self._closing.is_set():
+            if not (self._small or self._large or self._closing.is_set()):
                 self._hurry.clear()
             return group
 
@@ -299,6 +332,7 @@ class PredictionLog:
             self._lose(len(unwritten) - self._spool.append(unwritten))
         with self._news:
             self._depth -= sum(waiting.rows for waiting in group)
+            self._room.notify_all()
 
     def _store(self, answered: Sequence[Answered]) -> Sequence[Outcome]:
         """Commit them together. If one has values that no database takes, find it: it fails alone."""
@@ -423,9 +457,11 @@ class PredictionLog:
 
     def _fail_rest(self) -> None:
         with self._news:
-            left = list(self._queue)
-            self._queue.clear()
+            left = [*self._small, *self._large]
+            self._small.clear()
+            self._large.clear()
             self._depth -= sum(waiting.rows for waiting in left)
+            self._room.notify_all()
         for waiting in left:
             self._fail(waiting, "The server is stopping.")
 

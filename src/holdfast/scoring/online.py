@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
@@ -65,7 +66,8 @@ class MicroBatcher(Generic[Item, Result]):
             commit) keeps no other batch from beginning. Raises only before it has had an effect.
         rows: most rows of a batch; an item with more is a batch of its own.
         wait: seconds that a batch may wait to grow while earlier ones are not yet answered.
-        queue: most rows that may wait; beyond them a question fails at once.
+        queue: most rows that may be under way, waiting or not yet answered; beyond them a question fails at
+            once, so that those within are answered as soon as ever.
         patience: seconds after which a question fails that is not answered, whatever it waits for.
 
     Attributes:
@@ -92,6 +94,8 @@ class MicroBatcher(Generic[Item, Result]):
         self._queue: deque[_Waiting[Item, Result]] = deque()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="batch")
         self._busy = False
+        self._idle = threading.Event()
+        self._idle.set()
         self._unanswered = 0
         self._next: asyncio.Handle | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -100,10 +104,11 @@ class MicroBatcher(Generic[Item, Result]):
         """The result for ``item``, which counts as ``rows``.
 
         Raises:
-            OverloadedError: too many wait already, or it waited too long.
+            OverloadedError: too many are under way already, or it waited too long.
             Exception: what ``work`` gave as the item's result.
         """
-        if self.waiting and self.waiting + rows > self._limit:
+        under_way = self.waiting + self._unanswered
+        if under_way and under_way + rows > self._limit:
             self.shed += 1
             raise OverloadedError
         loop = self._loop
@@ -112,8 +117,17 @@ class MicroBatcher(Generic[Item, Result]):
         answer: asyncio.Future[Result] = loop.create_future()
         self._queue.append(_Waiting(item, rows, time.monotonic(), answer))
         self.waiting += rows
+        self._idle.clear()
         self._schedule(loop)
         return await answer
+
+    def let_pass(self, seconds: float) -> None:
+        """Let what is asked here go first: for other threads, between the steps of long work.
+
+        Returns when nothing waits here and nothing is worked on, or after ``seconds``.
+        """
+        time.sleep(0)  # gives up the interpreter's lock: the loop may need it to learn of a question
+        self._idle.wait(seconds)
 
     def close(self) -> None:
         """Let the thread go, after the batch that it is at."""
@@ -137,9 +151,11 @@ class MicroBatcher(Generic[Item, Result]):
         batch = self._take()
         if batch:
             self._busy = True
-            self._unanswered += len(batch)
+            self._unanswered += sum(one.rows for one in batch)
             late = loop.call_later(self._patience, self._late, loop, batch)
             self._thread.submit(self._do, loop, _Batch(batch, len(batch), late))
+        elif not self._queue:
+            self._idle.set()
 
     def _take(self) -> list[_Waiting[Item, Result]]:
         batch: list[_Waiting[Item, Result]] = []
@@ -182,6 +198,8 @@ class MicroBatcher(Generic[Item, Result]):
 
     def _free(self, loop: asyncio.AbstractEventLoop) -> None:
         self._busy = False
+        if not self._queue:
+            self._idle.set()
         self._schedule(loop)
 
     def _answer(
@@ -191,7 +209,7 @@ class MicroBatcher(Generic[Item, Result]):
         part: Sequence[_Waiting[Item, Result]],
         results: Sequence[Result | Exception],
     ) -> None:
-        self._unanswered -= len(part)
+        self._unanswered -= sum(one.rows for one in part)
         batch.left -= len(part)
         if not batch.left:
             batch.late.cancel()

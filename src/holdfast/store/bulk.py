@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from datetime import UTC
 from functools import lru_cache
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     import sqlalchemy as sa
+
+TOGETHER = 250
+"""Rows of one statement on SQLite: after each, its driver waits for the interpreter's lock."""
 
 
 def insert_rows(
@@ -49,7 +53,13 @@ def insert_rows(
         statement = _from_json(table, connection.dialect, skip_known)
         connection.exec_driver_sql(statement, (document,))
     else:
-        connection.exec_driver_sql(_with_marks(table, skip_known), _for_sqlite(table, rows))
+        ready = _for_sqlite(table, rows)
+        many = len(ready) // TOGETHER * TOGETHER
+        for at in range(0, many, TOGETHER):
+            values = tuple(chain.from_iterable(ready[at : at + TOGETHER]))
+            connection.exec_driver_sql(_with_marks(table, TOGETHER, skip_known), values)
+        if ready[many:]:
+            connection.exec_driver_sql(_with_marks(table, 1, skip_known), ready[many:])
 
 
 def upsert(connection: sa.Connection, table: sa.Table) -> Any:
@@ -70,11 +80,12 @@ def _from_json(table: sa.Table, dialect: sa.Dialect, skip_known: bool) -> str:  
 
 
 @lru_cache
-def _with_marks(table: sa.Table, skip_known: bool) -> str:  # noqa: FBT001 - as above
+def _with_marks(table: sa.Table, rows: int, skip_known: bool) -> str:  # noqa: FBT001 - as above
     names = ", ".join(column.name for column in table.c)
     marks = ", ".join("?" for _ in table.c)
+    values = ", ".join([f"({marks})"] * rows)
     known = " ON CONFLICT DO NOTHING" if skip_known else ""
-    return f"INSERT INTO {table.name} ({names}) VALUES ({marks}){known}"  # noqa: S608 - as above
+    return f"INSERT INTO {table.name} ({names}) VALUES {values}{known}"  # noqa: S608 - as above
 
 
 def _for_sqlite(table: sa.Table, rows: Sequence[Sequence[Any]]) -> list[tuple[Any, ...]]:
@@ -85,6 +96,8 @@ def _for_sqlite(table: sa.Table, rows: Sequence[Sequence[Any]]) -> list[tuple[An
     ready = []
     for row in rows:
         values = list(row)
+        if len(values) != len(table.c):  # its neighbours' would make up for it
+            raise ValueError(f"a row of {table.name} has {len(table.c)} values, not {len(values)}")
         for at in places:
             moment = values[at]
             if moment is not last:
