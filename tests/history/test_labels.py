@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 from small_histories import history, labelled
 
-# as_of 1 March 2024 (a leap year). lead 10 days: A = 11 March. horizon 30 days: until 10 April. grace 14 days.
+# as_of 1 March 2024 (a leap year); lead 10 days: A = 11 March; horizon 30: until 10 April; grace 14 days.
 END = {"event": "end", "table": "subscriptions", "horizon_days": 30, "lead_days": 10, "grace_days": 14}
 AS_OF = {"snapshots": ["2024-03-01"], "until": "2024-06-01"}
 SPELLS = {
@@ -94,14 +94,14 @@ def test_a_label_matures_when_window_and_grace_are_over(tmp_path, until, outcome
 
 def test_an_end_so_late_that_the_customer_may_yet_be_back_is_not_told(tmp_path):
     contract = history({"subscriptions": INTERVALS}, END, snapshots=["2024-03-01"], until="2024-06-01")
-    text = "customer,begin,end\nfinal,2023-01-01,2024-05-17\nopen,2023-01-01,2024-05-18\nahead,2023-01-01,2024-09-01\n"
+    ends = {"final": "2024-05-17", "open": "2024-05-18", "ahead": "2024-09-01"}
+    text = "\n".join(["customer,begin,end", *(f"{c},2023-01-01,{end}" for c, end in ends.items())]) + "\n"
     found = labelled(contract, tmp_path, {"subscriptions.csv": text})
     left = {c: str(at) for c, at in found.labels.select("_customer", "left_at").iter_rows()}
     assert left == {"final": "2024-05-17 00:00:00", "open": "None", "ahead": "None"}
 
 
-# Berlin: the night to 31 March 2024 has an hour less, that to 27 October one more. Each line: zone of the cell's
-# own or none, as_of, horizon in days, end, outcome.
+# Berlin: 31 March 2024 has 23 hours and 27 October 25. Each line: as_of, horizon in days, end, outcome.
 BERLIN = [
     ("the 23-hour day ends at 22:00 UTC", "2024-03-31", 1, "2024-03-31T21:59:59.999999Z", "churned"),
     ("and what happens then is the next day", "2024-03-31", 1, "2024-03-31T22:00:00Z", "stayed"),
@@ -122,7 +122,7 @@ BERLIN = [
 @pytest.mark.parametrize(
     ("why", "as_of", "horizon", "end", "outcome"), BERLIN, ids=[line[0] for line in BERLIN]
 )
-def test_days_are_days_of_the_zone(tmp_path, why, as_of, horizon, end, outcome):
+def test_days_are_days_of_the_zone(tmp_path, *, why, as_of, horizon, end, outcome):
     churn = {"event": "end", "table": "subscriptions", "horizon_days": horizon}
     contract = history(
         {"subscriptions": INTERVALS}, churn, time_zone="Europe/Berlin", snapshots=[as_of], until="2025-01-01"
@@ -289,7 +289,7 @@ def test_a_new_interval_at_the_moment_of_cancelling_is_a_change_of_plan(tmp_path
 
 
 BUYING = {
-    # purchases, and the outcome at 1 March: lead 10, horizon 30, bought in the last 60 days (from 1 January on)
+    # purchases and the outcome at 1 March: lead 10, horizon 30, active in the last 60 days (from 1 January)
     "buys on": ("2024-02-01 2024-03-20", "stayed"),
     "no more": ("2024-02-01", "churned"),
     "exactly at A": ("2024-02-01 2024-03-11", "stayed"),
@@ -345,7 +345,8 @@ def test_the_table_of_customers_says_since_when_and_until_when_one_is_a_customer
     }
     churn = {"event": "inactivity", "table": "purchases", "horizon_days": 30, "min_tenure_days": 30}
     files = {
-        "customers.csv": "customer,joined,left\na,2023-01-01,\nb,2024-02-15,\nc,2023-01-01,2024-02-20\nd,2023-01-01,\n",
+        "customers.csv": "customer,joined,left\n"
+        "a,2023-01-01,\nb,2024-02-15,\nc,2023-01-01,2024-02-20\nd,2023-01-01,\n",
         "purchases.csv": "customer,at\na,2024-02-25\nb,2024-02-25\nc,2024-02-10\n",
     }
     found = labelled(history(tables, churn, **AS_OF), tmp_path, files)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -58,14 +59,20 @@ def spine_and_labels(
     contract: History, tables: Mapping[str, pl.DataFrame], as_of: Sequence[datetime], until: datetime
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Run both on canonical tables, sorted by customer and moment."""
-    with duckdb.connect() as db:
-        for name, frame in tables.items():
-            db.register(name, frame.to_arrow())
-        db.register("moments", moments(contract, as_of).to_arrow())
-        spine = rows_of(db, spine_sql(contract)).sort("_customer", "as_of")
-        db.register("spine", spine.to_arrow())
-        labels = rows_of(db, labels_sql(contract, until)).sort("_customer", "as_of")
+    db = _database()
+    for name, frame in tables.items():
+        db.register(name, frame.to_arrow())
+    db.register("moments", moments(contract, as_of).to_arrow())
+    spine = rows_of(db, spine_sql(contract)).sort("_customer", "as_of")
+    db.register("spine", spine.to_arrow())
+    labels = rows_of(db, labels_sql(contract, until)).sort("_customer", "as_of")
     return spine, labels
+
+
+@cache
+def _database() -> duckdb.DuckDBPyConnection:
+    """One for all tests: its tables are replaced each time."""
+    return duckdb.connect(config={"threads": 1})
 
 
 def rows_of(db: duckdb.DuckDBPyConnection, sql: str) -> pl.DataFrame:
