@@ -137,6 +137,9 @@ class Settings(BaseSettings):
     job_mib: int = Field(2_048, ge=1, description="Largest file of POST /jobs/score.")
     jobs_per_key: int = Field(4, ge=1, description="Jobs that one key may have waiting or running.")
     job_days: int = Field(7, ge=1, description="Days that a finished job's files are kept.")
+    memory_mib: int | None = Field(
+        None, ge=256, description="Memory for building features; half of the machine's unless given."
+    )
 
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="What is logged.")
     otlp_endpoint: str | None = Field(None, description="Where traces go, as an OTLP/HTTP URL.")

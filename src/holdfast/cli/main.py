@@ -18,6 +18,7 @@ from holdfast.cli.erase import erase
 from holdfast.cli.errors import TERMINATED, guarded
 from holdfast.cli.evaluate import evaluate
 from holdfast.cli.explain import explain
+from holdfast.cli.features import features
 from holdfast.cli.init import init
 from holdfast.cli.jobs import jobs
 from holdfast.cli.keys import keys
@@ -64,6 +65,7 @@ def everything(
 
 for _command in (simulate, init, check, train, evaluate, score, explain, serve, erase):
     _command.add_to(app)
+app.add_typer(features, name="features", rich_help_panel="Prepare")
 app.add_typer(models, name="models", rich_help_panel="Run")
 app.add_typer(jobs, name="jobs", rich_help_panel="Run")
 app.add_typer(predictions, name="predictions", rich_help_panel="Run")

@@ -18,7 +18,7 @@ from holdfast.disk import scratch
 from holdfast.history.catalogue import catalogue
 from holdfast.history.compile import features_sql
 from holdfast.history.engines.duck import Duck
-from holdfast.history.labels import labels_sql
+from holdfast.history.labels import OUTCOMES, labels_sql
 from holdfast.history.moments import moments, snapshots
 from holdfast.history.problems import HistoryError
 from holdfast.history.settle import quoted
@@ -57,6 +57,14 @@ class Built:
     features: tuple[HistoryFeature, ...]
     contract: Contract
     """Describes the table, as `record_contract` does."""
+
+    def outcomes(self) -> dict[str, int]:
+        """How many rows have each outcome; none without labels."""
+        lazy = pl.scan_parquet(self.path)
+        if "outcome" not in lazy.collect_schema():
+            return {}
+        found = dict(lazy.group_by("outcome").len().collect().iter_rows())
+        return {outcome: found[outcome] for outcome in OUTCOMES if outcome in found}
 
     def frame(self) -> pl.DataFrame:
         """The whole table in memory."""
@@ -127,6 +135,11 @@ def build(
     return Built(out, rows, tuple(chosen), features, contract)
 
 
+def folder_of(home: Path, history: History) -> Path:
+    """Where a home keeps what is prepared and built of a history."""
+    return home / "histories" / history.name
+
+
 def record_contract(history: History) -> Contract:
     """The contract of the built table, from the history's contract alone.
 
@@ -141,7 +154,7 @@ def record_contract(history: History) -> Contract:
     for feature in catalogue(history):
         columns[feature.name] = Column(kind=feature.kind, levels=feature.levels, required=False)
     columns["outcome"] = Column(kind=Kind.CATEGORY, required=False, exclude="what the label is made of")
-    columns["left_at"] = Column(kind=Kind.DATE, required=False, exclude="known only after the fact")
+    columns["left_at"] = Column(kind=Kind.DATE, required=False, exclude="is known only afterwards")
     return Contract(name=history.name, churn=LABEL, economics=history.economics, columns=columns)
 
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 MOST = 600
 """Features beyond which a coarser `Detail` is taken."""
 
-RESERVED = frozenset({"customer", "_customer", "as_of", "churned", "outcome"})
+RESERVED = frozenset({"customer", "_customer", "as_of", "churned", "outcome", "left_at"})
 """Columns that the built table has beside its features."""
 
 _MAKERS = {

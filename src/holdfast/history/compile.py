@@ -2,8 +2,8 @@
 
 Of each table, a row counts for (customer, as_of) if it had happened before as_of, was known by then and had
 not been replaced by a version known by then; an end that was not yet past is not there. Each table is
-aggregated to (customer, as_of) before it is joined to the spine, so no join multiplies rows, and a customer without rows
-stays, with counts of zero and the rest missing.
+aggregated to (customer, as_of) before it is joined to the spine, so no join multiplies rows, and a customer
+without rows stays, with counts of zero and the rest missing.
 
 The text reads the tables of the contract in their canonical form (`holdfast.history.prepare`), the table
 ``moments`` (`holdfast.history.moments`) and a spine with ``_customer`` and ``as_of``.
@@ -65,6 +65,13 @@ def features_sql(
     head = f"WITH {parts}\n" if steps_ else ""
     query = f"{head}SELECT {', '.join(columns)}\nFROM {spine} AS s\n" + "\n".join(joins)
     return translated(query, dialect)
+
+
+def feature_sql(history: History, feature: HistoryFeature, *, dialect: str = "duckdb") -> str:
+    """The query of one feature, to be read; of a user's own, that query as it was written."""
+    if feature.query is not None:
+        return translated(feature.query, dialect)
+    return features_sql(history, dialect=dialect, features=[feature])
 
 
 def _column(feature: HistoryFeature) -> str:

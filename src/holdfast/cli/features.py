@@ -1,0 +1,201 @@
+"""``holdfast features``: what follows from a history's tables, and what it means."""
+
+from __future__ import annotations
+
+from datetime import datetime  # noqa: TC003 - Typer reads the annotations
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from holdfast.cli.inputs import ContractFile  # noqa: TC001 - Typer reads the annotations
+from holdfast.cli.session import Debug, Home, Json, Quiet, Session, command, session_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from rich.console import RenderableType
+
+    from holdfast.history.build import Built
+    from holdfast.history.feature import HistoryFeature
+
+ENGINES = ("duckdb", "postgres", "spark")
+
+features = typer.Typer(no_args_is_help=True)
+
+OfContract = Annotated[
+    Path, typer.Option("--contract", "-c", metavar="CONTRACT", help="The contract, churn.toml.")
+]
+
+
+@features.callback()
+def everything(
+    ctx: typer.Context, home: Home = None, *, json: Json = False, quiet: Quiet = False, debug: Debug = False
+) -> None:
+    """Build the features of a history, list them, and show what each means."""
+    ctx.obj = session_of(ctx, home=home, json=json, quiet=quiet, debug=debug)
+
+
+@command(
+    "holdfast features build churn.toml --as-of 2024-06-01 --out features.parquet",
+    "holdfast features build churn.toml --out training.parquet",
+)
+def build(
+    session: Session,
+    contract: ContractFile = Path("churn.toml"),
+    *,
+    as_of: Annotated[
+        list[datetime] | None,
+        typer.Option(
+            "--as-of",
+            formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"],
+            help="Describe customers as of this moment; may be repeated. All snapshots, unless given.",
+        ),
+    ] = None,
+    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="The Parquet file to write.")] = Path(
+        "features.parquet"
+    ),
+    labels: Annotated[
+        bool, typer.Option("--labels/--no-labels", help="Say also who then left, as far as it is known.")
+    ] = True,
+    memory: Annotated[
+        int | None,
+        typer.Option(
+            "--memory", min=256, metavar="MIB", help="Memory to use; HOLDFAST_MEMORY_MIB, unless given."
+        ),
+    ] = None,
+) -> None:
+    """Build the features of everyone eligible, as known at one moment or at every snapshot.
+
+    One row a customer and moment. Nothing in it happened, or became known, after that moment, but the label.
+    """
+    from holdfast.contract.load import load_history  # noqa: PLC0415 - help must not wait for it
+    from holdfast.errors import UsageError  # noqa: PLC0415 - as above
+    from holdfast.history.build import build as make  # noqa: PLC0415 - as above
+    from holdfast.history.build import folder_of  # noqa: PLC0415 - as above
+    from holdfast.history.prepare import prepare  # noqa: PLC0415 - as above
+
+    history = load_history(contract)
+    settings = session.settings
+    with session.progress() as progress:
+        folder = folder_of(session.home, history)
+        prepared = prepare(history, contract.parent, folder, settings=settings, progress=progress)
+        try:
+            built = make(
+                history, prepared, out, as_of=as_of, labels=labels, memory_mib=memory or settings.memory_mib,
+                progress=progress,
+            )  # fmt: skip
+        except OSError as error:
+            raise UsageError(
+                f"The file cannot be written: {error.strerror or error}.",
+                where=str(out),
+                hint="Choose another --out.",
+            ) from error
+    counts = built.outcomes()
+    document = {
+        "out": str(out),
+        "rows": built.rows,
+        "features": len(built.features),
+        "as_of": [moment.isoformat() for moment in built.as_of],
+        "outcomes": counts,
+        "rejected": {name: found.rejected for name, found in prepared.counts.items()},
+        "rejects": str(prepared.rejects),
+    }
+    rejected = sum(sum(found.rejected.values()) for found in prepared.counts.values())
+    session.answer(document, *_built(built, counts, rejected, prepared.rejects))
+
+
+def _built(built: Built, counts: dict[str, int], rejected: int, rejects: Path) -> Iterator[RenderableType]:
+    from rich.text import Text  # noqa: PLC0415 - only when something is shown
+
+    first, last = min(built.as_of), max(built.as_of)
+    when = (
+        f"as of {first:%Y-%m-%d}"
+        if first == last
+        else f"at {len(built.as_of)} moments, {first:%Y-%m-%d} to {last:%Y-%m-%d}"
+    )
+    yield Text(f"{built.rows:,} rows with {len(built.features):,} features {when}: {built.path}")
+    if counts:
+        yield Text("Of them " + ", ".join(f"{rows:,} {outcome}" for outcome, rows in counts.items()) + ".")
+    if rejected:
+        yield Text(f"{rejected:,} rows of the tables were rejected: {rejects}")
+
+
+@command("holdfast features list", "holdfast features list --contract shop/churn.toml --table transactions")
+def list_(
+    session: Session,
+    contract: OfContract = Path("churn.toml"),
+    *,
+    table: Annotated[str | None, typer.Option("--table", help="Only those of this table.")] = None,
+) -> None:
+    """List every feature with its unit and meaning."""
+    from holdfast.contract.load import load_history  # noqa: PLC0415 - help must not wait for it
+    from holdfast.errors import UsageError, nearest  # noqa: PLC0415 - as above
+    from holdfast.history.catalogue import catalogue  # noqa: PLC0415 - as above
+
+    history = load_history(contract)
+    if table is not None and table not in history.tables:
+        raise UsageError(
+            f'There is no table "{table}".', where=str(contract), hint=nearest(table, history.tables)
+        )
+    found = [feature for feature in catalogue(history) if table in (None, feature.table)]
+    session.answer({"features": [_described(feature) for feature in found]}, _table(found))
+
+
+@command(
+    "holdfast features show transactions_amount_sum_90d", "holdfast features show NAME --engine postgres"
+)
+def show(
+    session: Session,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The feature.")],
+    *,
+    contract: OfContract = Path("churn.toml"),
+    engine: Annotated[
+        str | None, typer.Option("--engine", help="SQL for one engine alone: duckdb, postgres or spark.")
+    ] = None,
+) -> None:
+    """Show what a feature means, its unit, and its SQL for each engine."""
+    from rich.text import Text  # noqa: PLC0415 - only when something is shown
+
+    from holdfast.contract.load import load_history  # noqa: PLC0415 - help must not wait for it
+    from holdfast.errors import UsageError, nearest  # noqa: PLC0415 - as above
+    from holdfast.history.catalogue import feature_named  # noqa: PLC0415 - as above
+    from holdfast.history.compile import feature_sql  # noqa: PLC0415 - as above
+
+    if engine is not None and engine not in ENGINES:
+        raise UsageError(f'There is no engine "{engine}".', hint=nearest(engine, ENGINES))
+    history = load_history(contract)
+    feature = feature_named(history, name)
+    texts = {one: feature_sql(history, feature, dialect=one) for one in ENGINES if engine in (None, one)}
+    unit = f"  [{feature.unit}]" if feature.unit else ""
+    shown = [Text(f"{feature.name}{unit}\n{feature.doc}")]
+    for one, text in texts.items():
+        shown += [Text(f"\n-- {one}"), Text(text)]
+    session.answer({"feature": _described(feature) | {"sql": texts}}, *shown)
+
+
+for _command in (build, show):
+    _command.add_to(features)
+list_.add_to(features, "list")
+
+
+def _described(feature: HistoryFeature) -> dict[str, str | None]:
+    return {
+        "name": feature.name,
+        "table": feature.table,
+        "kind": feature.kind.value,
+        "unit": feature.unit or None,
+        "doc": feature.doc,
+    }
+
+
+def _table(found: Sequence[HistoryFeature]) -> RenderableType:
+    from rich.table import Table  # noqa: PLC0415 - only when something is shown
+    from rich.text import Text  # noqa: PLC0415 - only when something is shown
+
+    shown = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("feature", "unit", "meaning"):
+        shown.add_column(heading, overflow="fold")
+    for feature in found:
+        shown.add_row(Text(feature.name), Text(feature.unit), Text(feature.doc))
+    return shown
