@@ -118,7 +118,7 @@ class Settings(BaseSettings):
         0, ge=0, le=100, description="Milliseconds to wait for more customers while others are under way."
     )
     queue_rows: int = Field(
-        2_048, ge=1, description="Customers that may wait to be scored; in batches four times as many."
+        2_048, ge=1, description="Customers that may be under way at a time; in batches four times as many."
     )
     request_seconds: float = Field(10, gt=0, le=300, description="Longest that a request may take.")
     max_body_mib: float = Field(8, gt=0, le=100, description="Largest body of a request.")

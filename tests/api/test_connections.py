@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import socket
+import time
 
 import pytest
 from served import Client, Served
@@ -88,6 +89,21 @@ def test_beyond_the_most_connections_requests_are_shed_and_it_recovers(served):
         client.close()
     assert one_more.ask("GET", "/livez")[0] in (200, 503)
     one_more.close()
+
+
+def test_who_asks_on_at_once_after_being_turned_away_is_heard_later(tmp_path):
+    (tmp_path / "home").mkdir()
+    with Served(tmp_path / "home") as served:  # it has no model
+        asking = Client(served.address)
+        begun = time.monotonic()
+        for _ in range(4):
+            status, headers, _ = asking.ask("POST", "/predict", b"{}")
+            assert status == 503
+            assert "retry-after" in headers
+        # However slow all else is, three rests cannot take less.
+        assert time.monotonic() - begun >= 3 * connections.SHORTEST_REST
+        assert asking.ask("GET", "/livez")[0] == 200
+        asking.close()
 
 
 def test_bodies_that_do_not_end_fill_no_memory(serve_model, make_model):

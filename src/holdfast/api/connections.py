@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import resource
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,12 @@ MOST_HEADER_BYTES = 65_536
 
 KEEP_ALIVE_SECONDS = 75
 """Longer than balancers and clients keep idle connections: who sends must not be the one who is cut off."""
+
+SHORTEST_REST = 0.2
+LONGEST_REST = 0.5
+"""Seconds, by chance so that not all come back at once, for which no more is read of a connection that was
+just turned away (503). To say no costs half as much as to answer: those who ask on at once, and not when they
+were told to, would take the time of those who are answered."""
 
 _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 
@@ -74,6 +81,17 @@ class Connection(HttpToolsProtocol):
         """Take note of a request's last byte."""
         self._incomplete = False
         super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """Go on with the next request, but not at once if this one was turned away."""
+        super().on_response_complete()
+        if "holdfast.turned_away" in self.scope and not self.transport.is_closing():
+            self.flow.pause_reading()
+            self.loop.call_later(random.uniform(SHORTEST_REST, LONGEST_REST), self._read_on)  # noqa: S311 - no secret
+
+    def _read_on(self) -> None:
+        if not self.transport.is_closing():
+            self.flow.resume_reading()
 
     def is_stuck(self, now: float, seconds: float) -> bool:
         """Whether a request is still not there: its headers after so many seconds, all of it after twice."""

@@ -54,6 +54,7 @@ MOST_HOSTS = 64
 """Host headers that were found good, remembered as they were written."""
 
 SERVER_FAULT = 500
+TURNED_AWAY = 503
 CLIENT_GONE = 499
 """Nobody is left to answer. Not HTTP's, but what proxies call it."""
 
@@ -157,6 +158,8 @@ class Guard:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+                if status == TURNED_AWAY:
+                    scope["holdfast.turned_away"] = True
                 message["headers"] = [*message["headers"], *_usual(scope["path"]), *added]
             await send(message)
 
