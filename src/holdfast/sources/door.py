@@ -5,13 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from holdfast.sources.columnar import is_oracle
-from holdfast.sources.folder import FileSource, is_table
-from holdfast.sources.problems import SourceError, not_there
+from holdfast.errors import UsageError
+from holdfast.settings import load_settings
+from holdfast.sources.local import local_source, tables_of
 
 if TYPE_CHECKING:
     from holdfast.settings import Settings
     from holdfast.sources.source import Source
+
+TABLE = "table:"
+STORE = "s3://"
 
 
 def open_source(source: str, root: Path, settings: Settings | None = None) -> Source:
@@ -26,7 +29,23 @@ def open_source(source: str, root: Path, settings: Settings | None = None) -> So
     Raises:
         UsageError: a setting that the source needs is missing or wrong.
     """
-    return FileSource(root / source)
+    if source.startswith(TABLE):
+        from holdfast.sources.sql import sql_source  # noqa: PLC0415 - most tables are files
+
+        settings = settings or load_settings()
+        if settings.source_url is None:
+            raise UsageError(
+                "The settings do not say in which database the table is.",
+                where=source,
+                hint="Set HOLDFAST_SOURCE_URL, such as postgresql://USER:PASSWORD@HOST:5432/NAME",
+            )
+        url = settings.source_url.get_secret_value()
+        return sql_source(url, source.removeprefix(TABLE), retries=settings.source_retries)
+    if source.startswith(STORE):
+        from holdfast.sources.store import store_source  # noqa: PLC0415 - as above
+
+        return store_source(source, settings or load_settings())
+    return local_source(root / Path(source).expanduser())
 
 
 def list_tables(place: str, settings: Settings | None = None) -> list[str]:
@@ -39,27 +58,15 @@ def list_tables(place: str, settings: Settings | None = None) -> list[str]:
 
     Raises:
         SourceError: it cannot be looked into, or holds no table.
+        UsageError: it is a URL of another kind.
     """
-    return _tables_of(Path(place))
+    if place.startswith(STORE):
+        from holdfast.sources.store import tables_under  # noqa: PLC0415 - as above
 
+        return tables_under(place, settings or load_settings())
+    if "://" in place:
+        from holdfast.sources.sql import tables_at  # noqa: PLC0415 - as above
 
-def _tables_of(folder: Path) -> list[str]:
-    if not folder.exists():
-        raise not_there(folder)
-    if not folder.is_dir():
-        raise SourceError("It is a file.", where=str(folder), hint="Name the folder that holds the tables.")
-    found = []
-    for entry in sorted(folder.iterdir()):
-        if entry.is_dir() and not entry.name.startswith((".", "_")):
-            files = [path for path in entry.iterdir() if path.is_file() and is_table(path.name)]
-        else:
-            files = [entry] if entry.is_file() and is_table(entry.name) else []
-        if files and not any(is_oracle(path) for path in files):
-            found.append(entry.name)
-    if not found:
-        raise SourceError(
-            "The folder holds no tables.",
-            where=str(folder),
-            hint="Put CSV or Parquet files into it, one for each table, or a folder of files for each.",
-        )
-    return found
+        found = tables_at(place, retries=(settings or load_settings()).source_retries)
+        return [TABLE + name for name in found]
+    return tables_of(Path(place).expanduser())

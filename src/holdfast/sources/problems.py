@@ -74,8 +74,8 @@ def broken_archive(path: Path, kind: str, detail: object) -> SourceError:
     )
 
 
-def check_columns(path: Path, names: Sequence[str]) -> None:
-    """Refuse tables that are too wide and column names that are there twice.
+def check_columns(path: Path | str, names: Sequence[str]) -> None:
+    """Refuse tables that are too wide and column names that are there twice; ``path`` is the table's name.
 
     Raises:
         SourceError: either of the two.
