@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from holdfast.contract.guess.fields import Fields
     from holdfast.contract.guess.leaving import Leaving
 
+SOME_AT_ALL = 0.005
+"""Share of customers that must have left by a definition for it to be guessed before the next."""
+
 _OTHERS = "Leave --churn out to see what the tables do show."
 _LACKS = {
     ChurnEvent.END: "an end: no interval or customer has one in the past",
@@ -46,10 +49,14 @@ def guess_leaving(
         DataError: they have nothing that could be churn.
     """
     tried = [asked] if asked is not None else list(ChurnEvent)
+    doubtful: Leaving | None = None
     for event in tried:
         found = _GUESSES[event](everything, until, horizon)
-        if found is not None:
+        if found is not None and (asked is not None or found.share >= SOME_AT_ALL):
             return found
+        doubtful = doubtful or found
+    if doubtful is not None:
+        return doubtful
     if asked is not None:
         raise UsageError(f"No table shows churn as {_LACKS[asked]}.", where="--churn", hint=_OTHERS)
     raise DataError(

@@ -13,6 +13,7 @@ from holdfast.contract.types import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import date
 
     from holdfast.contract.guess.kind import KindGuess
     from holdfast.contract.guess.profile import Profile
@@ -28,6 +29,9 @@ LOADED_AT_ONCE = 0.5
 
 LASTING = 20
 """Days; what lasts longer on the whole is an interval, not an event with a beginning and an end."""
+
+AFTERWARDS = "filled in afterwards"
+"""How the reason ends why a date column is left out."""
 
 _MOST_WORDS = 3
 _BEGIN = frozenset({
@@ -274,7 +278,7 @@ def _at_once(known: Times, time: Times) -> bool:
     return spread and int(commonest) > LOADED_AT_ONCE * len(known.days)  # type: ignore[arg-type]
 
 
-def later_reason(column: Times, clocks: Clocks, until: object, *, versions: bool) -> str | None:
+def later_reason(column: Times, clocks: Clocks, until: date, *, versions: bool) -> str | None:
     """Why a date column must not be used: it is filled in after the row is known; none if it may be.
 
     A date beyond the end of the data is a plan and may be known beforehand; one that never is, but lies after
@@ -289,11 +293,9 @@ def later_reason(column: Times, clocks: Clocks, until: object, *, versions: bool
     since = clocks.known or clocks.time
     if since is None or versions or column.says(_PLANNED):
         return None
-    both = column.days.is_not_null() & since.days.is_not_null()
+    both = int((column.days.is_not_null() & since.days.is_not_null()).sum())
     after = int((column.days > since.days).fill_null(value=False).sum())
-    latest = column.days.max()
-    if not both.any() or after <= (1 - ALMOST_ALL) * int(both.sum()) or latest is None or latest > until:  # type: ignore[operator]
+    beyond = int((column.days > until).fill_null(value=False).sum())
+    if after <= (1 - ALMOST_ALL) * both or beyond > (1 - ALMOST_ALL) * both:
         return None
-    return (
-        f'it is later than "{since.name}" in {after:,} rows and never beyond the data: filled in afterwards'
-    )
+    return f'it is later than "{since.name}" in {after:,} rows and not beyond the data: {AFTERWARDS}'

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from holdfast.contract import parse
-from holdfast.contract.guess.clocks import later_reason
+from holdfast.contract.guess.clocks import AFTERWARDS, later_reason
 from holdfast.contract.guess.columns import Verdict, describe, set_bounds, set_useless
 from holdfast.contract.guess.identity import identifier_reason, is_key
 from holdfast.contract.guess.leak import leak_reason
@@ -31,6 +31,12 @@ FAILURES = frozenset({
     "timeout", "defaulted", "unsuccessful", "insufficient", "nsf",
 })  # fmt: skip
 """Words in a level that say that something failed."""
+
+_OUTCOMES = frozenset({
+    "resolution", "resolved", "satisfaction", "rating", "outcome", "result", "solution", "solved", "response",
+    "csat", "nps", "handling", "duration", "closing", "closed", "feedback",
+})  # fmt: skip
+"""Words of what is known only once something is over."""
 
 _RUNNING = frozenset({Meaning.TOTAL_CHARGE, Meaning.TENURE_MONTHS})
 _TODAY = frozenset(
@@ -71,6 +77,7 @@ def look_at(placed: Placed, *, until: date) -> Fields:
             reason = later_reason(look.times[name], placed.clocks, until, versions=placed.versions)
             if reason is not None:
                 verdict.set(exclude=f"leak: {reason}")
+    _set_outcomes(verdicts, look.profiles)
     set_useless({name: v for name, v in verdicts.items() if not v.column.exclude}, found.profiles)
     for name, verdict in verdicts.items():
         if verdict.is_in:
@@ -79,6 +86,19 @@ def look_at(placed: Placed, *, until: date) -> Fields:
     if placed.kind is TableKind.EVENTS:
         found.failures = _failures(verdicts)
     return found
+
+
+def _set_outcomes(verdicts: Mapping[str, Verdict], profiles: Mapping[str, Profile]) -> None:
+    """Leave out what is written when a row is closed, in a table that keeps when that was."""
+    closed = [
+        n for n, v in verdicts.items() if n in profiles and (v.column.exclude or "").endswith(AFTERWARDS)
+    ]
+    for name, verdict in verdicts.items():
+        if closed and verdict.column.exclude is None and _OUTCOMES.intersection(profiles[name].words):
+            verdict.set(
+                exclude=f'leak: by its name it is written with "{closed[0]}", after the row\'s own time; to use it, '
+                f'write  known = "{closed[0]}"  for the table and delete this line'
+            )
 
 
 def _typed(frame: pl.DataFrame, name: str, column: Column) -> pl.Series:
@@ -134,7 +154,9 @@ def set_leaks(fields: Fields, left: pl.DataFrame | None, what: str) -> None:
         if not verdict.is_in:
             continue
         words = look.profiles[name].words
-        reason = _of_today(words, verdict.column.kind, fields.ranges.get(name))
+        reason = None
+        if not fields.placed.versions:
+            reason = _of_today(words, verdict.column.kind, fields.ranges.get(name))
         if reason is None and outcome is not None and len(outcome[0]) >= _FEWEST:
             signal = measure(_typed(look.frame, name, verdict.column).gather(outcome[0]), outcome[1])
             reason = leak_reason(words, signal, kind=verdict.column.kind, label=what)

@@ -15,8 +15,10 @@ from holdfast.contract.complaints import complaints_of, refusal
 from holdfast.contract.guess.churn import guess_leaving
 from holdfast.contract.guess.clocks import find_times
 from holdfast.contract.guess.fields import finish, look_at, set_leaks
+from holdfast.contract.guess.identity import is_key
 from holdfast.contract.guess.kind import guess_kinds
 from holdfast.contract.guess.money import guess_economics
+from holdfast.contract.guess.names import words
 from holdfast.contract.guess.owners import Key, candidate_keys, choose_owner
 from holdfast.contract.guess.profile import Profile
 from holdfast.contract.guess.roles import Look, place
@@ -107,7 +109,7 @@ def infer_history(
     everything = [look_at(one, until=until) for one in placed]
     leaving = guess_leaving(everything, until=until, asked=churn, horizon=horizon_days)
     for fields in everything:
-        if fields.placed.kind is not TableKind.EVENTS and not fields.placed.versions:
+        if fields.placed.kind is not TableKind.EVENTS:
             set_leaks(fields, leaving.left, "leaving")
     finish(everything)
     wanted = {called[given]: said for given, said in (sources or {}).items()}
@@ -178,7 +180,7 @@ def _looks(frames: Mapping[str, pl.DataFrame], asked: str | None, left_out: dict
         )
     for table in frames:
         if table not in owners:
-            left_out[table] = _not_owned(owners)
+            left_out[table] = _not_owned(frames, table, owners)
     return [
         Look(table, frames[table], profiles[table], kinds[table], times[table], owners[table])
         for table in frames
@@ -186,11 +188,17 @@ def _looks(frames: Mapping[str, pl.DataFrame], asked: str | None, left_out: dict
     ]
 
 
-def _not_owned(owners: Mapping[str, Key]) -> str:
+def _not_owned(frames: Mapping[str, pl.DataFrame], table: str, owners: Mapping[str, Key]) -> str:
+    """Why a table is left out, with the column by which it could be joined, if there is one."""
     other = next(iter(owners.values()))
-    return (
-        f'no column says whose row it is, as "{other.name}" does in "{other.table}"; join it to one that does'
-    )
+    why = f'no column says whose row it is, as "{other.name}" does in "{other.table}"'
+    for owner, key in owners.items():
+        shared = [
+            name for name in frames[table].columns if name in frames[owner].columns and is_key(words(name))
+        ]
+        if shared:
+            return f'{why}; join it to "{owner}" on "{shared[0]}" to get "{key.name}"'
+    return why
 
 
 def _last_day(placed: list[Placed]) -> date:

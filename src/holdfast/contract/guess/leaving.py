@@ -38,6 +38,11 @@ class Leaving:
     """No snapshot before it, where ends seem not to have been kept earlier."""
     first_note: str = ""
 
+    @property
+    def share(self) -> float:
+        """Share of customers that have left."""
+        return float(self.left["left"].mean() or 0) if self.left is not None else 0.0  # type: ignore[arg-type]
+
 
 def horizon_of_rate(rate: float) -> int:
     """The shortest horizon, up to 180 days, in which enough customers leave; ``rate`` is of one day."""

@@ -27,7 +27,12 @@ def by_inactivity(everything: Sequence[Fields], until: date, horizon: int | None
     if not events:
         return None
     placed = max(
-        events, key=lambda one: (not one.look.says(SIDE), not one.look.says(LEAVING), one.look.frame.height)
+        events,
+        key=lambda one: (
+            not one.look.says(SIDE | LEAVING),
+            not one.look.says(LEAVING),
+            one.look.frame.height,
+        ),
     )
     time = placed.clocks.time
     assert time is not None  # noqa: S101 - events have one
