@@ -9,7 +9,7 @@ import typer
 
 from holdfast.cli.inputs import ContractFile, DataFile, training_data
 from holdfast.cli.session import Session, command
-from holdfast.errors import DataError
+from holdfast.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,20 +35,34 @@ def check(
     ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="A gate that fails is exit code 3.")] = False,
 ) -> None:
-    """Hold a table against its contract, and describe what is in it.
+    """Hold a table, or the tables of a history, against their contract, and describe what is in them.
 
     Writes quality.html (to look at), quality.json (the same for machines) and rejects.csv (each rejected cell
     with its row and reason). Exit code 3 if a model cannot be trained on the table; rejected rows and, unless
     --strict is given, failed gates are only warned of.
+
+    Of a history it says what each table holds, and how many churn by its definition and by neighbouring ones;
+    rejects.csv has the rejected rows.
     """
     from holdfast.cli.outputs import write_files  # noqa: PLC0415 - help must not wait for it
-    from holdfast.contract.load import load_contract  # noqa: PLC0415 - help must not wait for it
+    from holdfast.contract.load import is_history, load_contract  # noqa: PLC0415 - help must not wait for it
     from holdfast.features.custom import check_features  # noqa: PLC0415 - help must not wait for it
     from holdfast.quality.render import render_html  # noqa: PLC0415 - help must not wait for it
     from holdfast.quality.report import explore  # noqa: PLC0415 - help must not wait for it
     from holdfast.quality.table import clean_table  # noqa: PLC0415 - help must not wait for it
     from holdfast.sources import read_table  # noqa: PLC0415 - help must not wait for it
 
+    if is_history(contract):
+        from holdfast.cli.check_history import check_history  # noqa: PLC0415 - only for histories
+
+        if data is not None:
+            raise UsageError(
+                "A history has several tables; --data names one.",
+                where=str(data),
+                hint="Say in the contract where each table is, under [tables].",
+            )
+        check_history(session, contract, out=out, strict=strict)
+        return
     terms = load_contract(contract)
     table = training_data(terms, contract, data)
     with session.progress() as progress:

@@ -18,8 +18,10 @@ from zoneinfo import ZoneInfo
 import polars as pl
 from pyarrow import parquet
 
-from holdfast.contract.history import TableKind
+from holdfast.contract.history import ChurnEvent, TableKind
 from holdfast.disk import locked, scratch
+from holdfast.history.clocks import chosen, latest
+from holdfast.history.moments import RUN_UP
 from holdfast.history.problems import HistoryError
 from holdfast.history.rows import REJECTS, TableReader
 from holdfast.history.settle import EXAMPLES, UNKNOWN, Settler
@@ -36,7 +38,10 @@ if TYPE_CHECKING:
     from holdfast.settings import Settings
     from holdfast.sources import Source
 
-FORMAT = 1
+Span = tuple["datetime | None", "datetime | None", "datetime | None"]
+"""First and last time of a table, and when its last row became known."""
+
+FORMAT = 2
 """Of the prepared files; those of another are made anew."""
 
 STATE = "prepared.json"
@@ -75,7 +80,8 @@ class Prepared:
     rejects: Path
     """CSV: table, file, row, column, value, reason; the first thousand a table and reason."""
     since: datetime
-    """The first event (naive UTC)."""
+    """From when on the tables tell what happened (naive UTC): the first event, and not before those who left
+    are recorded."""
     until: datetime
     """All that happened before this moment is in the tables (naive UTC, a midnight of the history's zone)."""
 
@@ -163,13 +169,14 @@ class _Preparation:
             for name in names:
                 counts[name] = self._settle(name, settler, *staged[name])
                 spans[name] = settler.span(self._work / f"{name}.parquet", self._history.tables[name].kind)
+            left = self._first_left(settler)
         listed = (
             pl.concat(self._rejects)
             if self._rejects
             else pl.DataFrame(schema={"table": pl.String, **REJECTS})
         )
         listed.write_csv(self._work / "rejects.csv")
-        since, until = self._since_until(spans)
+        since, until = self._first(spans, left), self._until(spans)
         return {
             "counts": {name: asdict(counts[name]) for name in self._history.tables},
             "since": since.isoformat(),
@@ -248,26 +255,39 @@ class _Preparation:
             hint=f"{hint}.",
         )
 
-    def _since_until(
-        self, spans: dict[str, tuple[datetime | None, datetime | None, datetime | None]]
-    ) -> tuple[datetime, datetime]:
-        """The first event, and the midnight after the last, or the contract's own."""
-        register = self._history.customers
-        first = [span[0] for name, span in spans.items() if span[0] and name != register]
-        first = first or [span[0] for span in spans.values() if span[0]]
-        if not first:
-            raise HistoryError(
-                "No table says when anything happened.",
-                hint="Give one of them time, or begin, in the contract.",
-            )
+    def _first_left(self, settler: Settler) -> datetime | None:
+        churn = self._history.churn
+        table, out = self._history.tables[churn.table], self._work / f"{churn.table}.parquet"
+        if churn.event is ChurnEvent.END:
+            return settler.first_left(out, "_end", latest(table, "t"))
+        if churn.event is ChurnEvent.CANCELLATION:
+            where = f"{latest(table, 't')} AND {chosen(table, churn.where, 't')}"
+            return settler.first_left(out, "_time", where)
+        return None
+
+    def _first(self, spans: dict[str, Span], left: datetime | None) -> datetime:
+        """From when on the tables tell what happened.
+
+        Begins reach further back than that, of those alone who are still there: who left before leaving was
+        recorded is in no table. So the first event says it where there are events, and the first leavers do.
+        """
+        kinds = {name: table.kind for name, table in self._history.tables.items()}
+        for kind in (TableKind.EVENTS, TableKind.INTERVALS, TableKind.CUSTOMERS):
+            first = min((s[0] for n, s in spans.items() if kinds[n] is kind and s[0]), default=None)
+            if first is not None:
+                return first if left is None else max(first, left - timedelta(days=RUN_UP))
+        raise HistoryError(
+            "No table says when anything happened.", hint="Give one of them time, or begin, in the contract."
+        )
+
+    def _until(self, spans: dict[str, Span]) -> datetime:
+        """The contract's own, or the midnight after the last event and what became known last."""
         if self._history.clock.until:
-            return min(first), self._bound
+            return self._bound
         last = max(span[1] for span in spans.values() if span[1])
         known = max(span[2] for span in spans.values() if span[2])
         # What happened at a midnight needs the next one; what became known then does not.
-        return min(first), max(
-            self._midnight_after(last), self._midnight_after(known - timedelta(microseconds=1))
-        )
+        return max(self._midnight_after(last), self._midnight_after(known - timedelta(microseconds=1)))
 
     def _midnight_after(self, moment: datetime) -> datetime:
         local = moment.replace(tzinfo=UTC).astimezone(self._zone)

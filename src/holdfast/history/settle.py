@@ -144,6 +144,19 @@ class Settler:
         ).fetchone()
         return int(found[0]) if found else 0
 
+    def first_left(self, out: Path, left: str, where: str) -> datetime | None:
+        """When leaving began to be recorded: the first of a file's leavers, but for one in a hundred.
+
+        Args:
+            out: the file.
+            left: the column that says when.
+            where: SQL over the file as ``t``: which rows tell of leavers.
+        """
+        found = self._db.execute(
+            f"SELECT quantile_disc(t.{left}, 0.01) FROM read_parquet({literal(str(out))}) AS t WHERE {where}"
+        ).fetchone()
+        return found[0] if found else None
+
     def span(self, out: Path, kind: TableKind) -> tuple[datetime | None, datetime | None, datetime | None]:
         """First and last time of a canonical file, and when its last row became known."""
         time = "_time" if kind is TableKind.EVENTS else "_begin"
