@@ -19,7 +19,7 @@ from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, Field, StrictBool, model_validator
+from pydantic import AfterValidator, Field, PrivateAttr, StrictBool, model_validator
 
 from holdfast.contract.types import Column, Economics, Frozen, Kind, Misfit, Name
 
@@ -224,6 +224,7 @@ class History(Frozen):
     )
     generated: StrictBool = True
     """Whether features are generated from the tables, beside one's own."""
+    _files: dict[str, str] = PrivateAttr(default_factory=dict)
 
     @model_validator(mode="after")
     def _coherent(self) -> Self:
@@ -253,6 +254,11 @@ class History(Frozen):
             if column not in seen.columns:
                 raise Misfit(f'table "{self.churn.table}" has no column "{column}"', "churn")
         return self
+
+    @property
+    def files(self) -> dict[str, str]:
+        """Where the query of each feature was read from, to be named in errors; empty if not from files."""
+        return self._files
 
     @property
     def customers(self) -> str | None:

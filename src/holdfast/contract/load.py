@@ -85,7 +85,10 @@ def load_history(path: str | Path) -> History:
     features, complaints = _features(document.get("features"), file, lines)
     if features is not None:
         document["features"] = features
-    return _checked(History, document, str(file), lines, complaints)
+    history = _checked(History, document, str(file), lines, complaints)
+    named = opened.document.get("features", {})
+    history.files.update({name: str(file.parent / said) for name, said in named.items()})
+    return history
 
 
 def parse_contract(

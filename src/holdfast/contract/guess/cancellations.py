@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from holdfast.contract import parse
 from holdfast.contract.guess.leaving import SIDE, Leaving, horizon_of_rate
 from holdfast.contract.guess.names import words
 from holdfast.contract.guess.roles import SPANS
 from holdfast.contract.history import ChurnEvent, HistoryChurn, TableKind
+from holdfast.contract.types import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -85,6 +87,11 @@ def _cancellations(fields: Fields) -> list[tuple[dict[str, tuple[str, ...]], pl.
         levels = tuple(level for level in verdict.column.levels or () if _says_leaving(level))
         if levels:
             found.append(({name: levels}, look.frame[name].cast(pl.String).str.strip_chars().is_in(levels)))
+    for name, verdict in fields.verdicts.items():
+        if verdict.column.kind is Kind.BOOLEAN and _says_leaving(name):
+            column = verdict.column
+            yes = look.frame.select(parse.boolean_expr(name, look.frame.schema[name], true=column.true))
+            found.append(({name: (column.true or "true",)}, yes.to_series()))
     return found
 
 

@@ -94,6 +94,11 @@ class Times:
         """Share of rows with a date."""
         return 1 - self.days.null_count() / max(1, len(self.days))
 
+    @property
+    def goes_on(self) -> bool:
+        """Whether a missing end means that it goes on, so that one that is there has really come."""
+        return self.present < 1 and not self.says(_EXPIRY)
+
     def says(self, *words: frozenset[str]) -> bool:
         """Whether one of the words stands in its name."""
         return any(some.intersection(self.words) for some in words)

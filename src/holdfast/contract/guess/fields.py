@@ -90,15 +90,11 @@ def look_at(placed: Placed, *, until: date) -> Fields:
 
 def _set_outcomes(verdicts: Mapping[str, Verdict], profiles: Mapping[str, Profile]) -> None:
     """Leave out what is written when a row is closed, in a table that keeps when that was."""
-    closed = [
-        n for n, v in verdicts.items() if n in profiles and (v.column.exclude or "").endswith(AFTERWARDS)
-    ]
+    late = (name for name, one in verdicts.items() if (one.column.exclude or "").endswith(AFTERWARDS))
+    closed = next(late, None)
     for name, verdict in verdicts.items():
         if closed and verdict.column.exclude is None and _OUTCOMES.intersection(profiles[name].words):
-            verdict.set(
-                exclude=f'leak: by its name it is written with "{closed[0]}", after the row\'s own time; to use it, '
-                f'write  known = "{closed[0]}"  for the table and delete this line'
-            )
+            verdict.set(exclude=f'leak: its name says that it is known only with "{closed}"')
 
 
 def _typed(frame: pl.DataFrame, name: str, column: Column) -> pl.Series:

@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import polars as pl
 from pydantic import ValidationError
 
 from holdfast.contract.complaints import complaints_of, refusal
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from datetime import date
 
     import pandas as pd
-    import polars as pl
 
     from holdfast.contract.guess.fields import Fields
     from holdfast.contract.guess.leaving import Leaving
@@ -45,6 +45,10 @@ _JOIN = (
     "Join them into one table with a row a customer, and name the column that says who left: "
     "holdfast init customers.csv --label Churn"
 )
+
+
+MOST_PLANNED = 0.1
+"""Share of ends that may lie beyond the last event or begin and still be plans."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +109,7 @@ def infer_history(
             where=", ".join(called.values()),
             hint=_JOIN,
         )
-    until = _last_day(placed)
+    until, by_ends = _last_day(placed)
     everything = [look_at(one, until=until) for one in placed]
     leaving = guess_leaving(everything, until=until, asked=churn, horizon=horizon_days)
     for fields in everything:
@@ -113,7 +117,7 @@ def infer_history(
             set_leaks(fields, leaving.left, "leaving")
     finish(everything)
     wanted = {called[given]: said for given, said in (sources or {}).items()}
-    clock, clock_notes = clock_section(everything, leaving, until, time_zone)
+    clock, clock_notes = clock_section(everything, leaving, until, time_zone, by_ends=by_ends)
     history, notes = _put_together({"name": tidy(name), "clock": clock}, everything, leaving, wanted)
     return InferredHistory(
         history, {("clock", key): note for key, note in clock_notes.items()} | notes, left_out
@@ -201,21 +205,27 @@ def _not_owned(frames: Mapping[str, pl.DataFrame], table: str, owners: Mapping[s
     return why
 
 
-def _last_day(placed: list[Placed]) -> date:
-    """The last day on which anything happened. A few rows in the far future do not count."""
+def _last_day(placed: list[Placed]) -> tuple[date, bool]:
+    """The last day on which anything happened, and whether only ends say so.
+
+    A few rows in the far future do not count. Ends beyond all else are plans if they are few; if they are
+    many, nothing began in the last days of the data.
+    """
     clocks = [one.clocks for one in placed]
-    times = [one.time.days for one in clocks if one.time is not None]
-    ends = [one.end.days for one in clocks if one.end is not None]
-    last = [_nearly_last(days) for days in times]
-    found = max((day for day in last if day is not None), default=None)
-    if found is None:
-        found = max(day for days in ends if (day := _nearly_last(days)) is not None)
-    return found
+    begun = [_nearly_last(one.time.days) for one in clocks if one.time is not None]
+    last = max((day for day in begun if day is not None), default=None)
+    ends = [one.end.days.drop_nulls() for one in clocks if one.end is not None and one.end.goes_on]
+    ended = pl.concat(ends).sort() if ends else pl.Series(dtype=pl.Date)
+    if len(ended) and (last is None or int((ended > last).sum()) > MOST_PLANNED * len(ended)):
+        return max(day for day in (_nearly_last(ended), last) if day is not None), True
+    if last is None:
+        raise DataError("No table holds a date.", hint=_JOIN)
+    return last, False
 
 
 def _nearly_last(days: pl.Series) -> date | None:
     there = days.drop_nulls().sort()
-    return None if not len(there) else there[int(0.999 * (len(there) - 1))]
+    return None if not len(there) else there[len(there) - 1 - len(there) // 1_000]
 
 
 def _put_together(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 from holdfast.contract.history import WINDOWS, Clock, Table, TableKind
@@ -26,7 +26,7 @@ def monthly_charge(everything: list[Fields]) -> tuple[float | None, str | None]:
 
 
 def clock_section(
-    everything: list[Fields], leaving: Leaving, until: date, time_zone: str | None
+    everything: list[Fields], leaving: Leaving, until: date, time_zone: str | None, *, by_ends: bool
 ) -> tuple[Clock, dict[str, str]]:
     """When to look, and why then."""
     begins = [one.placed.clocks.time for one in everything if one.placed.kind is not TableKind.CUSTOMERS]
@@ -45,6 +45,9 @@ def clock_section(
     if leaving.first is not None:
         settings["first"] = leaving.first
         notes["first"] = leaving.first_note
+    if by_ends:
+        settings["until"] = until + timedelta(days=1)
+        notes["until"] = "ends go on after the last begin, so the tables tell of the days up to the last end"
     return Clock.model_validate(settings), notes
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from datetime import date
 
     from holdfast.contract.guess.fields import Fields
+    from holdfast.contract.guess.roles import Placed
 
 USUAL_GAPS = 0.75
 """So large a share of the times between two events lies within the horizon: silence for longer is unusual."""
@@ -26,14 +27,7 @@ def by_inactivity(everything: Sequence[Fields], until: date, horizon: int | None
     events = [one.placed for one in everything if one.placed.kind is TableKind.EVENTS]
     if not events:
         return None
-    placed = max(
-        events,
-        key=lambda one: (
-            not one.look.says(SIDE | LEAVING),
-            not one.look.says(LEAVING),
-            one.look.frame.height,
-        ),
-    )
+    placed = max(events, key=_fitness)
     time = placed.clocks.time
     assert time is not None  # noqa: S101 - events have one
     days = pl.DataFrame({"customer": placed.look.customers, "day": time.days}).drop_nulls().unique()
@@ -51,6 +45,12 @@ def by_inactivity(everything: Sequence[Fields], until: date, horizon: int | None
         "horizon_days": why,
     }
     return Leaving(churn, notes, left)
+
+
+def _fitness(placed: Placed) -> tuple[bool, bool, int]:
+    """Tables of what customers do before those of what goes wrong; then the busiest."""
+    look = placed.look
+    return not look.says(SIDE | LEAVING), not look.says(LEAVING), look.frame.height
 
 
 def _horizon_of_gaps(gaps: pl.Series, days: pl.DataFrame, until: date) -> tuple[int, str]:

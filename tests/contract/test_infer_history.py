@@ -1,0 +1,451 @@
+"""From tables alone: which are customers, events and intervals, their clocks, and what leaving means."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+import numpy as np
+import polars as pl
+import pytest
+
+from holdfast.contract import Kind, Meaning
+from holdfast.contract.guess.history import infer_history, name_tables
+from holdfast.contract.history import ChurnEvent, TableKind
+from holdfast.errors import DataError, UsageError
+
+N = 400
+SPAN = 700
+RNG = np.random.default_rng(3)
+FIRST = date(2022, 1, 1)
+PEOPLE = [f"c{place:04d}" for place in range(N)]
+JOINED = RNG.integers(0, 300, N)
+STAYED = RNG.integers(30, 600, N)
+GONE = JOINED + STAYED  # day on which each leaves, if that is within the data
+
+
+def day(number):
+    return FIRST + timedelta(days=int(number))
+
+
+def days(numbers):
+    return [day(number) for number in numbers]
+
+
+def ended(numbers):
+    return [day(number) if number < SPAN else None for number in numbers]
+
+
+def customers(**more):
+    return pl.DataFrame(
+        {"customer_id": PEOPLE, "signup_date": days(JOINED), "city": ["A", "B"] * (N // 2), **more}
+    )
+
+
+def events(every=15, **more):
+    """Something that each customer does about every so many days while being one."""
+    who, when = [], []
+    for place in range(N):
+        at = JOINED[place]
+        while at < min(GONE[place], SPAN):
+            who.append(PEOPLE[place])
+            when.append(at)
+            at += RNG.integers(1, 2 * every)
+    made = {name: values(len(who)) for name, values in more.items()}
+    return (
+        pl.DataFrame({"customer_id": who, "when": when, **made})
+        .sort("when")
+        .with_columns(pl.Series("when", [day(at) for at in sorted(when)]))
+    )
+
+
+def subscriptions(**more):
+    return pl.DataFrame(
+        {
+            "subscription_id": range(1, N + 1),
+            "customer_id": PEOPLE,
+            "plan": ["S", "M", "L", "XL"] * (N // 4),
+            "start_date": days(JOINED),
+            "end_date": ended(GONE),
+            **more,
+        }
+    )
+
+
+def kinds(inferred):
+    return {name: table.kind for name, table in inferred.history.tables.items()}
+
+
+class TestOneTableOfEvents:
+    def test_a_purchase_log_needs_nothing_typed_in(self, shared_data):
+        log = pl.read_csv(shared_data / "cdnow_transactions.csv", infer_schema=False)
+        history = infer_history({"cdnow_transactions.csv": log}).history
+        table = history.tables["cdnow_transactions"]
+        assert (table.kind, table.customer, table.time) == (TableKind.EVENTS, "customer_id", "date")
+        assert {name: column.kind for name, column in table.inputs.items()} == {
+            "number_of_cds": Kind.INTEGER,
+            "dollar_value": Kind.NUMBER,
+        }
+        assert history.churn.event is ChurnEvent.INACTIVITY
+        assert history.churn.horizon_days == 90
+        assert history.customers is None
+        assert history.clock.snapshots == "monthly"
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def invoices(cls):
+        lines = events(20)
+        count = lines.height
+        return pl.DataFrame(
+            {
+                "InvoiceNo": [f"{'' if place % 17 else 'C'}{530_000 + place // 3}" for place in range(count)],
+                "StockCode": [f"{20_000 + place % 900}A" for place in range(count)],
+                "Quantity": [-(place % 9) if place % 17 == 0 else 1 + place % 9 for place in range(count)],
+                "InvoiceDate": [f"{at.day}/{at.month}/{at.year} 8:26" for at in lines["when"]],
+                "UnitPrice": [f"{1 + place % 40 / 7:.2f}" for place in range(count)],
+                "CustomerID": [None if place % 5 == 0 else f"{int(one[1:]) + 12_000}.0"
+                               for place, one in enumerate(lines["customer_id"])],
+                "Country": ["United Kingdom", "France"] * (count // 2) + ["France"] * (count % 2),
+            }
+        )  # fmt: skip
+
+    def test_invoices_with_returns_and_missing_customers(self, invoices):
+        inferred = infer_history({"Online Retail.csv": invoices})
+        table = inferred.history.tables["online_retail"]
+        assert (table.kind, table.customer, table.time) == (TableKind.EVENTS, "CustomerID", "InvoiceDate")
+        assert table.id is None  # an invoice has several lines: they are no versions of each other
+        assert table.day_first
+        assert table.columns["InvoiceNo"].exclude
+        assert table.columns["Quantity"].min < 0
+        assert "rows without one will be rejected" in inferred.notes["tables", "online_retail", "customer"]
+
+    def test_an_override_wins_over_the_guess(self, invoices):
+        history = infer_history({"a": invoices}, horizon_days=45, time_zone="Europe/London").history
+        assert (history.churn.horizon_days, history.clock.time_zone) == (45, "Europe/London")
+        with pytest.raises(UsageError, match="no interval or customer has one"):
+            infer_history({"a": invoices}, churn=ChurnEvent.END)
+        with pytest.raises(UsageError, match='No table has a column "Custommer"'):
+            infer_history({"a": invoices}, customer="Custommer")
+
+    def test_the_customer_can_be_named(self):
+        log = events().rename({"customer_id": "shop"}).with_columns(pl.lit("x").alias("note"))
+        table = infer_history({"log": log}, customer="shop").history.tables["log"]
+        assert (table.customer, table.time) == ("shop", "when")
+
+    def test_a_short_log_is_looked_at_weekly_over_short_windows(self):
+        log = events(5).filter(pl.col("when") < day(200))
+        clock = infer_history({"log": log}).history.clock
+        assert clock.snapshots == "weekly"
+        assert clock.windows[-1] < 365
+
+
+class TestContractsOverFourTables:
+    @pytest.fixture(scope="class")
+    @classmethod
+    def inferred(cls):
+        monthly = RNG.uniform(20, 90, N).round(2)
+        internet = ["DSL", "Fiber"] * 150
+        months = [day(30 * (number // 30)) for number in JOINED]
+        return infer_history(
+            {
+                "contract.csv": pl.DataFrame(
+                    {
+                        "customerID": PEOPLE,
+                        "BeginDate": [str(one) for one in months],
+                        "EndDate": [f"{day(at)} 00:00:00" if at < SPAN else "No" for at in GONE],
+                        "Type": ["Month-to-month", "One year"] * (N // 2),
+                        "MonthlyCharges": [str(one) for one in monthly],
+                        "TotalCharges": [f"{one * 7:.2f}" for one in monthly],
+                    }
+                ),
+                "internet.csv": pl.DataFrame({"customerID": PEOPLE[:300], "InternetService": internet}),
+                "personal.csv": pl.DataFrame({"customerID": PEOPLE, "gender": ["Male", "Female"] * (N // 2)}),
+                "phone.csv": pl.DataFrame({"customerID": PEOPLE[50:], "MultipleLines": ["Yes", "No"] * 175}),
+            }
+        )  # fmt: skip
+
+    def test_one_table_is_the_register_one_has_the_times_the_rest_say_more(self, inferred):
+        assert kinds(inferred) == {
+            "personal": TableKind.CUSTOMERS,
+            "contract": TableKind.INTERVALS,
+            "internet": TableKind.CUSTOMERS,
+            "phone": TableKind.CUSTOMERS,
+        }
+        assert inferred.history.customers == "personal"
+        contract = inferred.history.tables["contract"]
+        assert (contract.begin, contract.end, contract.ongoing) == ("BeginDate", "EndDate", ("No",))
+
+    def test_leaving_is_the_end_of_a_contract(self, inferred):
+        churn = inferred.history.churn
+        assert (churn.event, churn.table) == (ChurnEvent.END, "contract")
+
+    def test_todays_total_is_left_out_and_the_charge_is_money(self, inferred):
+        columns = inferred.history.tables["contract"].columns
+        assert columns["TotalCharges"].exclude.startswith("leak: ")
+        assert columns["MonthlyCharges"].meaning is Meaning.MONTHLY_CHARGE
+        assert inferred.history.economics.customer_value > 200
+
+    def test_every_guess_has_its_reason(self, inferred):
+        for name in inferred.history.tables:
+            assert inferred.notes["tables", name, "kind"]
+            assert inferred.notes["tables", name, "customer"]
+        assert {
+            ("churn", "event"),
+            ("churn", "horizon_days"),
+            ("clock", "time_zone"),
+        } <= inferred.notes.keys()
+
+
+class TestSubscriptions:
+    @pytest.fixture(scope="class")
+    @classmethod
+    def inferred(cls):
+        bills = events(30, status=lambda count: RNG.choice(["paid", "declined"], count, p=[0.9, 0.1]))
+        tickets = events(200).rename({"when": "opened_at"})
+        count = tickets.height
+        return infer_history(
+            {
+                "users": customers(),
+                "subscriptions": subscriptions(
+                    end_reason=["moved" if at < SPAN else None for at in GONE],
+                    state=["gone" if at < SPAN else "here" for at in GONE],
+                ),
+                "payments": bills.rename({"when": "paid_on"}).with_columns(
+                    pl.col("paid_on").dt.offset_by("1d").alias("recorded_at"),
+                    payment_id=pl.int_range(pl.len()),
+                    amount=pl.lit(9.5) + pl.int_range(pl.len()) % 7,
+                ),
+                "support_tickets": tickets.with_columns(
+                    pl.col("opened_at").dt.offset_by("5d").alias("closed_at"),
+                    satisfaction=pl.Series([1, 2, 3, 4, 5] * (count // 5) + [1] * (count % 5)),
+                    topic=pl.Series(["bill", "line"] * (count // 2) + ["bill"] * (count % 2)),
+                    expires_on=pl.col("opened_at").dt.offset_by("400d"),
+                ),
+            }
+        )  # fmt: skip
+
+    def test_kinds_keys_and_clocks(self, inferred):
+        assert kinds(inferred) == {
+            "users": TableKind.CUSTOMERS,
+            "subscriptions": TableKind.INTERVALS,
+            "payments": TableKind.EVENTS,
+            "support_tickets": TableKind.EVENTS,
+        }
+        tables = inferred.history.tables
+        assert tables["users"].begin == "signup_date"
+        assert (tables["subscriptions"].begin, tables["subscriptions"].end) == ("start_date", "end_date")
+        assert tables["subscriptions"].id == "subscription_id"
+        assert (tables["payments"].time, tables["payments"].known) == ("paid_on", "recorded_at")
+        assert (tables["support_tickets"].time, tables["support_tickets"].known) == ("opened_at", None)
+
+    def test_a_level_that_means_failure_is_found(self, inferred):
+        assert inferred.history.tables["payments"].failures == {"status": ("declined",)}
+
+    def test_columns_that_know_the_future_are_left_out_plans_are_kept(self, inferred):
+        left_out = {name for name, why in inferred.excluded.items() if why.startswith("leak")}
+        assert left_out == {
+            "subscriptions.end_reason",
+            "subscriptions.state",
+            "support_tickets.closed_at",
+            "support_tickets.satisfaction",
+        }
+        assert inferred.history.tables["support_tickets"].columns["expires_on"].kind is Kind.DATE
+
+    def test_leaving_is_the_end_of_a_subscription(self, inferred):
+        assert (inferred.history.churn.event, inferred.history.churn.table) == (
+            ChurnEvent.END,
+            "subscriptions",
+        )
+
+
+def test_renewals_make_a_grace():
+    again = subscriptions().filter(pl.col("end_date").is_not_null()).head(100)
+    renewed = again.with_columns(
+        subscription_id=pl.col("subscription_id") + N,
+        start_date=pl.col("end_date").dt.offset_by("5d"),
+        end_date=pl.lit(None, pl.Date),
+    )
+    inferred = infer_history({"subscriptions": pl.concat([subscriptions(), renewed])})
+    assert inferred.history.churn.grace_days == 7
+    assert infer_history({"subscriptions": subscriptions()}).history.churn.grace_days == 0
+
+
+def test_where_earlier_ends_were_not_kept_snapshots_begin_with_the_ends():
+    early = subscriptions().filter(pl.col("end_date").is_null() | (pl.col("end_date") >= day(500)))
+    # Nothing begins after day 300, but the ends go on.
+    inferred = infer_history({"subscriptions": early})
+    assert inferred.history.clock.first == day(500).replace(day=1)
+    assert "not to have been kept" in inferred.notes["clock", "first"]
+    assert infer_history({"subscriptions": subscriptions()}).history.clock.first is None
+
+
+def test_ends_beyond_the_last_begin_are_within_the_data_but_a_few_are_plans():
+    clock = infer_history({"subscriptions": subscriptions()}).history.clock
+    assert clock.until == subscriptions()["end_date"].max() + timedelta(days=1)
+    planned = subscriptions().with_columns(
+        end_date=pl.when(pl.int_range(pl.len()) < 10).then(pl.lit(day(SPAN + 90))).otherwise("end_date")
+    )
+    assert infer_history({"subscriptions": planned, "visits": events()}).history.clock.until is None
+
+
+class TestCancellations:
+    def log(self, level, column="event_type"):
+        seen = events(10).with_columns(pl.lit("visit").alias(column))
+        left = pl.DataFrame({"customer_id": PEOPLE, "when": days(GONE), column: level}).filter(
+            pl.col("when") < day(SPAN)
+        )
+        return pl.concat([seen, left]).sort("when", "customer_id")
+
+    def test_a_level_that_says_so(self):
+        churn = infer_history({"events": self.log("cancel_subscription")}).history.churn
+        assert (churn.event, churn.table) == (ChurnEvent.CANCELLATION, "events")
+        assert churn.where == {"event_type": ("cancel_subscription",)}
+
+    @pytest.mark.parametrize(("yes", "no", "level"), [(True, False, "true"), (1, 0, "1"), ("Y", "N", "Y")])
+    def test_a_flag_that_says_so(self, yes, no, level):
+        left = pl.when(pl.col("event_type") == "cancel").then(pl.lit(yes)).otherwise(pl.lit(no))
+        flagged = self.log("cancel").select("customer_id", "when", is_cancel=left)
+        churn = infer_history({"transactions": flagged}).history.churn
+        assert (churn.event, churn.where) == (ChurnEvent.CANCELLATION, {"is_cancel": (level,)})
+
+    def test_a_table_that_says_so(self):
+        left = pl.DataFrame({"customer_id": PEOPLE, "when": days(GONE)}).filter(pl.col("when") < day(SPAN))
+        inferred = infer_history({"visits": events(), "cancellations": left})
+        assert kinds(inferred)["cancellations"] is TableKind.EVENTS
+        churn = inferred.history.churn
+        assert (churn.event, churn.table, churn.where) == (ChurnEvent.CANCELLATION, "cancellations", {})
+
+    @pytest.mark.parametrize(
+        ("level", "column"), [("cancellation_request", "event_type"), ("cancelled", "status")]
+    )
+    def test_a_request_or_a_cancelled_order_is_no_leaving(self, level, column):
+        churn = infer_history({"orders": self.log(level, column)}).history.churn
+        assert churn.event is ChurnEvent.INACTIVITY
+
+    def test_whoever_goes_on_has_not_left(self):
+        log = self.log("cancel").with_columns(
+            event_type=pl.when(pl.int_range(pl.len()) % 20 == 3)
+            .then(pl.lit("cancel"))
+            .otherwise(pl.lit("visit"))
+        )
+        assert infer_history({"events": log}).history.churn.event is ChurnEvent.INACTIVITY
+
+    def test_nobody_leaving_by_an_end_the_next_definition_is_tried(self):
+        lasting = subscriptions().with_columns(end_date=pl.lit(None, pl.Date))
+        first = lasting.head(1).with_columns(subscription_id=pl.lit(0, pl.Int64), end_date=day(600))
+        tables = {"subscriptions": pl.concat([lasting, first]), "events": self.log("churned")}
+        assert infer_history(tables).history.churn.event is ChurnEvent.CANCELLATION
+
+
+class TestKnownAt:
+    def table(self, known, name="updated_at"):
+        return events().with_columns(known.alias(name))
+
+    @pytest.mark.parametrize(
+        "name", ["known_at", "recorded_at", "created_at", "loaded_at", "ingested_at", "updated_at"]
+    )
+    def test_its_names(self, name):
+        found = infer_history({"events": self.table(pl.col("when").dt.offset_by("2d"), name)})
+        assert (found.history.tables["events"].time, found.history.tables["events"].known) == ("when", name)
+
+    def test_never_before_the_time(self):
+        inferred = infer_history({"events": self.table(pl.col("when").dt.offset_by("-2d"), "loaded_at")})
+        assert inferred.history.tables["events"].known is None
+        assert "often before" in inferred.notes["tables", "events"]
+
+    def test_not_when_all_was_loaded_at_once(self):
+        inferred = infer_history({"events": self.table(pl.lit(day(SPAN)), "loaded_at")})
+        assert inferred.history.tables["events"].known is None
+        assert "when the table was loaded" in inferred.notes["tables", "events"]
+
+    def test_not_the_last_change_of_a_row_that_is_changed_in_place(self):
+        changed = subscriptions(updated_at=[day(min(at, SPAN)) for at in GONE])
+        inferred = infer_history({"subscriptions": changed})
+        assert inferred.history.tables["subscriptions"].known is None
+        assert "what it said before is lost" in inferred.notes["tables", "subscriptions"]
+
+    def test_versions_of_a_row_are_found(self):
+        fresh = subscriptions(end_date=[None] * N, known_at=days(JOINED))
+        later = subscriptions(known_at=[day(at + 1) for at in GONE]).filter(pl.col("end_date").is_not_null())
+        versions = pl.concat([fresh.with_columns(pl.col("end_date").cast(pl.Date)), later]).sample(
+            fraction=1, shuffle=True, seed=1
+        )
+        table = infer_history({"subscriptions": versions}).history.tables["subscriptions"]
+        assert (table.id, table.known, table.end) == ("subscription_id", "known_at", "end_date")
+
+
+class TestKeys:
+    def test_the_id_of_a_table_of_users_is_what_others_call_user_id(self):
+        users = pl.DataFrame(
+            {"id": range(1, N + 1), "name": [f"n{place}" for place in range(N)], "created_at": days(JOINED)}
+        )
+        orders = (
+            events()
+            .with_columns(user_id=pl.col("customer_id").str.slice(1).cast(pl.Int64) + 1)
+            .drop("customer_id")
+        )
+        orders = orders.with_columns(id=pl.int_range(1, pl.len() + 1))
+        history = infer_history({"users": users, "orders": orders}).history
+        assert (history.tables["users"].customer, history.tables["users"].begin) == ("id", "created_at")
+        assert (history.tables["orders"].customer, history.tables["orders"].id) == ("user_id", "id")
+
+    def test_a_table_without_the_key_is_left_out_with_what_to_do(self):
+        bills = pl.DataFrame(
+            {"bill_id": range(N), "subscription_id": range(1, N + 1), "billed_on": days(JOINED)}
+        )
+        inferred = infer_history({"subscriptions": subscriptions(), "bills": bills})
+        assert list(inferred.history.tables) == ["subscriptions"]
+        assert 'join it to "subscriptions" on "subscription_id"' in inferred.left_out["bills"]
+
+    def test_a_table_without_times_is_left_out(self):
+        several = pl.DataFrame({"customer_id": PEOPLE * 2, "hobby": ["chess", "go"] * N})
+        inferred = infer_history({"log": events(), "hobbies": several})
+        assert "no column says when" in inferred.left_out["hobbies"]
+
+    def test_an_empty_table_is_left_out(self):
+        inferred = infer_history(
+            {"log": events(), "empty": pl.DataFrame({"customer_id": pl.Series([], dtype=pl.String)})}
+        )
+        assert inferred.left_out == {"empty": "The table has no rows."}
+
+
+class TestRefusals:
+    def test_tables_without_any_time_are_to_be_joined(self, shared_data):
+        folder = shared_data / "telco_churn_extended_tables"
+        tables = {file.name: pl.read_csv(file, infer_schema=False) for file in sorted(folder.iterdir())}
+        with pytest.raises(DataError, match="No table says when anything happened") as caught:
+            infer_history(tables)
+        assert "Join them" in caught.value.hint
+        assert "--label" in caught.value.hint
+
+    def test_nobodys_rows(self):
+        with pytest.raises(DataError, match="whose row it is"):
+            infer_history({"log": pl.DataFrame({"temperature": [1.5, 2.5, 2.5], "day": days([1, 2, 3])})})
+
+    def test_nothing_at_all(self):
+        with pytest.raises(DataError, match="None of the tables can be read"):
+            infer_history({"log": pl.DataFrame()})
+
+
+def test_names_of_tables_are_names_that_a_contract_allows():
+    given = [
+        "Kunden (neu).csv",
+        "orders/",
+        "Orders.parquet",
+        "s3://bucket/x/2020 bills.csv.gz",
+        "table:main.Users",
+        "---",
+    ]
+    assert list(name_tables(given).values()) == [
+        "kunden_neu",
+        "orders",
+        "orders_v2",
+        "table_2020_bills",
+        "users",
+        "table",
+    ]
+
+
+def test_the_same_tables_give_the_same_contract_whatever_their_types():
+    tables = {"users": customers(), "subscriptions": subscriptions(), "visits": events()}
+    as_text = {name: table.cast(pl.String) for name, table in tables.items()}
+    assert infer_history(as_text).history == infer_history(tables).history
