@@ -204,6 +204,15 @@ class Clock(Frozen):
         return self
 
 
+class _Files(dict[str, str]):
+    """Where the query of each feature was read from: contracts are equal wherever their text was."""
+
+    __hash__ = None
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Files)
+
+
 class History(Frozen):
     """The whole of a history's `churn.toml`, checked.
 
@@ -224,7 +233,7 @@ class History(Frozen):
     )
     generated: StrictBool = True
     """Whether features are generated from the tables, beside one's own."""
-    _files: dict[str, str] = PrivateAttr(default_factory=dict)
+    _files: _Files = PrivateAttr(default_factory=_Files)
 
     @model_validator(mode="after")
     def _coherent(self) -> Self:

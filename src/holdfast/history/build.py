@@ -20,6 +20,8 @@ from holdfast.history.compile import features_sql
 from holdfast.history.engines.duck import Duck
 from holdfast.history.labels import OUTCOMES, labels_sql
 from holdfast.history.moments import moments, snapshots
+from holdfast.history.own import own_sql
+from holdfast.history.own_checks import QueryError
 from holdfast.history.problems import HistoryError
 from holdfast.history.settle import quoted
 from holdfast.history.spine import spine_sql
@@ -104,6 +106,7 @@ def build(
     looks = moments(history, chosen)
     _insist_within(looks, prepared)
     features = tuple(catalogue(history))
+    own = [feature for feature in features if feature.query is not None]
     contract = record_contract(history)
     out.parent.mkdir(parents=True, exist_ok=True)
     with (
@@ -120,6 +123,8 @@ def build(
             engine.run(f"CREATE OR REPLACE TABLE spine AS {spine_sql(history)}")
             if labels:
                 engine.run(f"CREATE OR REPLACE TABLE labels AS {labels_sql(history, prepared.until)}")
+            for feature in own:
+                _run_own(engine, history, feature, looks)
             for batch in engine.batches(_joined(history, features, labels=labels), BATCH_ROWS):
                 writer = writer or parquet.ParquetWriter(made, batch.schema, compression="zstd")
                 writer.write_batch(batch)
@@ -159,13 +164,51 @@ def record_contract(history: History) -> Contract:
 
 
 def _joined(history: History, features: Sequence[HistoryFeature], *, labels: bool) -> str:
-    names = [quoted(feature.name) for feature in features]
-    columns = ["f._customer AS customer", "f.as_of", *(f"f.{name}" for name in names)]
+    own = [feature for feature in features if feature.query is not None]
+    columns = ["f._customer AS customer", "f.as_of"]
+    columns += [f"f.{quoted(feature.name)}" for feature in features if feature.query is None]
+    columns += [f"{quoted(f'_own_{feature.name}')}.value AS {quoted(feature.name)}" for feature in own]
     query = f"FROM ({features_sql(history, features=features)}) AS f"
+    for feature in own:
+        table = quoted(f"_own_{feature.name}")
+        query += f" LEFT JOIN {table} ON {table}._customer = f._customer AND {table}.as_of = f.as_of"
     if labels:
         columns += ["CAST(l.churned AS TINYINT) AS churned", "l.outcome", "l.left_at"]
         query += " LEFT JOIN labels AS l ON l._customer = f._customer AND l.as_of = f.as_of"
     return f"SELECT {', '.join(columns)} {query} ORDER BY f._customer, f.as_of"
+
+
+def _run_own(engine: Duck, history: History, feature: HistoryFeature, looks: pl.DataFrame) -> None:
+    """Run a user's query over a piece; refuse one that does not give each customer one value of its own."""
+    place = history.files.get(feature.name, f"[features], {feature.name}")
+    table = quoted(f"_own_{feature.name}")
+    engine.run(f"CREATE OR REPLACE TABLE {table} AS {own_sql(history, feature, looks.to_dicts())}")
+    twice = engine.query(
+        f"SELECT _customer FROM {table} GROUP BY _customer, as_of HAVING COUNT(*) > 1 LIMIT 1"
+    )
+    if twice.height:
+        raise QueryError(
+            f'The query gives several rows for one customer, such as "{twice["_customer"][0]}".',
+            where=place,
+            hint="Aggregate to one row a customer: GROUP BY the customer column.",
+        )
+    engine.run(
+        "CREATE OR REPLACE TABLE _probe AS SELECT * FROM spine WHERE as_of = (SELECT MAX(as_of) FROM spine) "
+        "AND _customer = (SELECT MIN(_customer) FROM spine WHERE as_of = (SELECT MAX(as_of) FROM spine))"
+    )
+    alone = own_sql(
+        history, feature, looks.filter(pl.col("as_of") == looks["as_of"].max()).to_dicts(), spine="_probe"
+    )
+    same = engine.query(
+        f"SELECT COUNT(*) FILTER (WHERE a.value IS DISTINCT FROM t.value) AS unlike FROM _probe AS p "
+        f"LEFT JOIN ({alone}) AS a USING (_customer, as_of) LEFT JOIN {table} AS t USING (_customer, as_of)"
+    )
+    if same["unlike"][0]:
+        raise QueryError(
+            "The query gives a customer another value alone than among others.",
+            where=place,
+            hint="A feature is of one customer: use no rows of others, and no LIMIT over all.",
+        )
 
 
 def _bounds(

@@ -70,7 +70,9 @@ def features_sql(
 def feature_sql(history: History, feature: HistoryFeature, *, dialect: str = "duckdb") -> str:
     """The query of one feature, to be read; of a user's own, that query as it was written."""
     if feature.query is not None:
-        return translated(feature.query, dialect)
+        if dialect == "duckdb":
+            return feature.query.strip()
+        return re.sub(r"%\((\w+)\)s", r":\1", translated(feature.query, dialect))
     return features_sql(history, dialect=dialect, features=[feature])
 
 
