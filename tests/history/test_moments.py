@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+from small_histories import history
+
+from holdfast.history.moments import moments, snapshots
+from holdfast.history.problems import HistoryError
+
+SINCE, UNTIL = datetime(2024, 1, 1), datetime(2024, 7, 1)  # noqa: DTZ001 - canonical times are naive UTC
+TABLES = {"sales": {"kind": "events", "time": "time"}}
+CHURN = {"event": "inactivity", "table": "sales", "horizon_days": 30}
+
+
+def chosen(**clock) -> list[str]:
+    contract = history(TABLES, CHURN, **clock)
+    return [f"{moment:%m-%d}" for moment in snapshots(contract.clock, SINCE, UNTIL)]
+
+
+def test_the_first_snapshot_has_ninety_days_of_events_before_it_and_the_last_is_not_after_the_tables_end():
+    assert chosen() == ["04-01", "05-01", "06-01", "07-01"]  # 31 March is the ninetieth day of a leap year
+
+
+def test_weeks_begin_on_mondays():
+    assert chosen(snapshots="weekly", first="2024-04-02", last="2024-04-22") == ["04-08", "04-15", "04-22"]
+
+
+def test_given_days_need_no_events_before_them_and_are_sorted():
+    assert chosen(snapshots=["2024-02-29", "2024-01-15"]) == ["01-15", "02-29"]
+    assert chosen(snapshots=["2024-02-29", "2024-01-15"], first="2024-02-01") == ["02-29"]
+
+
+def test_a_given_day_after_the_tables_end_is_refused():
+    with pytest.raises(HistoryError, match="2024-07-02 lies after 2024-07-01"):
+        chosen(snapshots=["2024-02-29", "2024-07-02"])
+
+
+def test_without_any_snapshot_the_error_says_how_far_the_tables_reach():
+    with pytest.raises(HistoryError, match="the tables reach from 2024-01-01 to 2024-07-01"):
+        chosen(first="2024-08-01")
+
+
+def test_snapshots_are_midnights_of_the_zone():
+    contract = history(TABLES, CHURN, time_zone="Europe/Berlin")
+    found = snapshots(contract.clock, SINCE, UNTIL)
+    assert [moment.astimezone(UTC).strftime("%m-%d %H") for moment in found] == [
+        "03-31 22",
+        "04-30 22",
+        "05-31 22",
+        "06-30 22",
+    ]
+
+
+EDGES = [
+    # zone, as_of, lead, horizon, grace, the edges as UTC
+    ("UTC", "2024-02-29", 0, 365, 0, "2024-02-29 00", "2025-02-28 00", "2025-02-28 00"),
+    ("UTC", "2023-02-28", 1, 1, 1, "2023-03-01 00", "2023-03-02 00", "2023-03-03 00"),
+    ("UTC", "2024-02-28", 1, 1, 1, "2024-02-29 00", "2024-03-01 00", "2024-03-02 00"),
+    ("Europe/Berlin", "2024-03-30", 1, 1, 1, "2024-03-30 23", "2024-03-31 22", "2024-04-01 22"),
+    ("Europe/Berlin", "2024-10-26", 1, 1, 1, "2024-10-26 22", "2024-10-27 23", "2024-10-28 23"),
+    ("America/Sao_Paulo", "2018-11-03", 1, 1, 1, "2018-11-04 03", "2018-11-05 02", "2018-11-06 02"),
+]
+
+
+@pytest.mark.parametrize(("zone", "as_of", "lead", "horizon", "grace", "begin", "end", "known"), EDGES)
+def test_edges_are_so_many_days_of_the_wall_clock(zone, as_of, lead, horizon, grace, begin, end, known):  # noqa: PLR0917 - a table's columns
+    churn = {
+        "event": "end",
+        "table": "plans",
+        "horizon_days": horizon,
+        "lead_days": lead,
+        "grace_days": grace,
+    }
+    tables = {"plans": {"kind": "intervals", "begin": "begin", "end": "end"}}
+    contract = history(tables, churn, time_zone=zone)
+    row = moments(contract, [datetime.fromisoformat(as_of)]).row(0, named=True)
+    found = [f"{row[name]:%Y-%m-%d %H}" for name in ("label_begin", "label_end", "label_known")]
+    assert found == [begin, end, known]
+
+
+def test_windows_and_tenure_reach_back_over_a_change_of_clocks():
+    churn = CHURN | {"min_tenure_days": 90, "active_days": 7}
+    contract = history(TABLES, churn, time_zone="Europe/Berlin", windows=[7, 365])
+    row = moments(contract, [datetime(2024, 4, 1)]).row(0, named=True)  # noqa: DTZ001 - of the zone's wall
+    assert {name: f"{at:%Y-%m-%d %H}" for name, at in row.items() if name[0] in "wat"} == {
+        "as_of": "2024-03-31 22",
+        "w7": "2024-03-24 23",
+        "w365": "2023-04-01 22",
+        "tenure_from": "2024-01-01 23",
+        "active_from": "2024-03-24 23",
+    }
+    plain = moments(history(TABLES, CHURN), [datetime(2024, 4, 1)])  # noqa: DTZ001 - as above
+    assert plain["active_from"].to_list() == [None]

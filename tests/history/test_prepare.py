@@ -1,0 +1,327 @@
+from __future__ import annotations
+
+import time
+from datetime import datetime
+
+import polars as pl
+import pytest
+from small_histories import history
+
+from holdfast.history.prepare import prepare
+from holdfast.history.problems import HistoryError
+
+CUSTOMERS = {"kind": "customers", "begin": "joined"}
+SALES = {
+    "kind": "events",
+    "time": "at",
+    "known": "known",
+    "columns": {
+        "amount": {"kind": "number", "max": 1000},
+        "sort": {"kind": "category", "levels": ["Sale", "Return"]},
+    },
+}
+PLANS = {"kind": "intervals", "id": "id", "begin": "begin", "end": "end", "known": "known"}
+CHURN = {"event": "inactivity", "table": "sales", "horizon_days": 30}
+ENDS = {"event": "end", "table": "plans", "horizon_days": 30}
+
+
+def prepared(folder, tables, files, churn=CHURN, **clock):
+    for name, text in files.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    return prepare(history(tables, churn, **clock), folder, folder / "out")
+
+
+def rows(found, table):
+    return pl.read_parquet(found.file(table))
+
+
+REJECTED = [
+    # customer, at, known, reason
+    ("", "2024-01-05", "", "no customer id"),
+    ("a", "", "", "no time"),
+    ("a", "soon", "", "the time cannot be read"),
+    ("a", "2024-02-30", "", "the time cannot be read"),
+    ("a", "2999-01-01", "", "in the future"),
+    ("a", "1812-01-01", "", "before the year 1900"),
+    ("a", "2024-01-05T10:00:00", "2024-01-05T09:59:59", "known before it happened"),
+    ("a", "2024-01-05", "2999-01-01", "known in the future"),
+    ("a", "2024-01-05", "later", "the time cannot be read"),
+    ("a", "2023-12-31", "", "before the customer's own begin"),
+    ("nobody", "2024-01-05", "", "its customer is not in the table of customers"),
+]
+
+
+def test_each_row_that_cannot_be_used_is_rejected_with_its_reason_and_the_good_ones_are_kept(tmp_path):
+    lines = [f"{customer},{at},{known},1,Sale" for customer, at, known, _ in REJECTED]
+    good = "a,2024-01-05,2024-01-06,1,Sale\na,2024-01-01,,1,Sale\n"
+    files = {
+        "customers.csv": "customer,joined\na,2024-01-01T15:00:00\n",
+        "sales.csv": "customer,at,known,amount,sort\n" + "\n".join(lines) + f"\ntoo,few\n{good}",
+    }
+    found = prepared(tmp_path, {"customers": CUSTOMERS, "sales": SALES}, files)
+    counts = found.counts["sales"]
+    expected: dict[str, int] = {"2 fields instead of 5": 1}
+    for *_, reason in REJECTED:
+        expected[reason] = expected.get(reason, 0) + 1
+    assert counts.rejected == expected
+    assert counts.unknown_customers == 1
+    assert counts.read == counts.kept + sum(counts.rejected.values()) == len(REJECTED) + 3
+    assert rows(found, "sales").height == counts.kept == 2
+    listed = pl.read_csv(found.rejects, infer_schema_length=0)
+    assert listed.columns == ["table", "file", "row", "column", "value", "reason"]
+    told = dict(listed.select(pl.col("row").cast(int), "reason").iter_rows())
+    assert [told[n + 1] for n in range(len(REJECTED))] == [reason for *_, reason in REJECTED]
+    value = listed.filter(pl.col("value") == "2024-02-30").row(0, named=True)
+    assert (value["table"], value["column"], value["file"][-9:]) == ("sales", "at", "sales.csv")
+
+
+def test_what_is_odd_and_kept_is_noted(tmp_path):
+    files = {
+        "plans.csv": "id,customer,begin,end,known,fee\n"
+        "1,a,2023-01-01,2023-06-01,2023-06-01,10\n"
+        "2,a,2023-05-01,,2023-05-01,cheap\n"  # overlaps the first; its fee is no number
+        ",a,2023-07-01,,,20000\n"  # no id, no known; out of range
+    }
+    plans = PLANS | {"columns": {"fee": {"kind": "number", "max": 1000}}}
+    found = prepared(tmp_path, {"plans": plans}, files, ENDS)
+    assert found.counts["plans"].notes == {
+        "begin while another one of the customer's goes on": 2,
+        "fee: no number, or out of range, so missing": 2,
+        "no id, so a fact of its own": 1,
+        "no time at which it became known: taken as when it happened": 1,
+    }
+    assert rows(found, "plans").select("fee", "_superseded").to_dict(as_series=False) == {
+        "fee": [10.0, None, None],
+        "_superseded": [None, None, None],
+    }
+
+
+def test_an_end_before_its_begin_is_rejected_and_words_for_no_end_mean_that_it_goes_on(tmp_path):
+    files = {
+        "plans.csv": "customer,begin,end\n"
+        "a,2023-01-02,2023-01-01\nb,2023-01-01,No\nc,2023-01-01,\nd,2023-01-01,9999-12-31\n"
+        "e,2023-01-01,still here\nf,2023-01-01,2023-01-01\ng,2023-01-01,gone\n"
+    }
+    plans = {"kind": "intervals", "begin": "begin", "end": "end", "ongoing": ["Still here"]}
+    found = prepared(tmp_path, {"plans": plans}, files, ENDS)
+    assert found.counts["plans"].rejected == {"the end is before the begin": 1, "the time cannot be read": 1}
+    assert rows(found, "plans").filter(pl.col("_end").is_null())["_customer"].to_list() == [
+        "b",
+        "c",
+        "d",
+        "e",
+    ]
+
+
+def test_versions_are_ordered_by_when_they_became_known_whatever_their_order_in_the_file(tmp_path):
+    files = {
+        "plans.csv": "id,customer,begin,end,known\n"
+        "1,a,2023-01-01,2023-05-01,2023-05-02T10:00:00\n"
+        "1,a,2023-01-01,,2023-01-01T10:00:00\n"
+        "1,a,2023-01-01,2023-04-01,2023-04-02T10:00:00\n"
+        "1,a,2023-01-01,2023-05-01,2023-05-02T10:00:00\n"  # once more
+        "1,a,2023-01-01,2023-04-15,2023-04-02T10:00:00\n"  # contradicts, and comes last
+        "2,a,2023-01-01,,2023-01-01T10:00:00\n"
+    }
+    found = prepared(tmp_path, {"plans": PLANS}, files, ENDS)
+    assert found.counts["plans"].rejected == {
+        "another version of its id, known at the same moment; the last one counts": 1,
+        "the same version of the same id once more": 1,
+    }
+    chain = rows(found, "plans").select(
+        pl.col("_known").dt.strftime("%m-%d"),
+        pl.col("_superseded").dt.strftime("%m-%d"),
+        pl.col("_end").dt.strftime("%m-%d"),
+    )
+    assert sorted(chain.iter_rows(), key=str) == sorted(
+        [
+            ("01-01", "04-02", None),
+            ("04-02", "05-02", "04-15"),
+            ("05-02", None, "05-01"),
+            ("01-01", None, None),
+        ],
+        key=str,
+    )
+
+
+def test_of_several_rows_about_one_customer_the_latest_known_counts(tmp_path):
+    customers = {"kind": "customers", "known": "known", "columns": {"segment": {"kind": "category"}}}
+    files = {
+        "customers.csv": "customer,known,segment\na,2024-01-01T10:00:00,old\na,2024-02-01T10:00:00,new\n",
+        "sales.csv": "customer,at,known,amount,sort\na,2024-03-01,,1,Sale\n",
+    }
+    found = prepared(tmp_path, {"customers": customers, "sales": SALES}, files)
+    assert rows(found, "customers")["_superseded"].is_null().to_list() == [False, True]
+
+
+def test_a_known_at_that_is_a_day_alone_is_that_days_end(tmp_path):
+    files = {"sales.csv": "customer,at,known,amount,sort\na,2024-03-30 14:00,2024-03-30,1,Sale\n"}
+    found = prepared(tmp_path, {"sales": SALES}, files, time_zone="Europe/Berlin")
+    assert rows(found, "sales").select(pl.col("_time", "_known").dt.strftime("%d %H")).row(0) == (
+        "30 13",
+        "30 23",
+    )
+    assert str(found.until) == "2024-03-30 23:00:00"  # of which midnight of the zone is all known
+
+
+@pytest.mark.parametrize(
+    ("at", "until"),
+    [
+        ("2024-03-30 14:00", "2024-03-30 23:00:00"),
+        ("2024-03-31", "2024-03-31 22:00:00"),  # what happens at a midnight belongs to the day that begins
+        ("2024-03-30T23:30:00Z", "2024-03-31 22:00:00"),
+    ],
+)
+def test_all_is_known_until_the_midnight_after_the_last_event(tmp_path, at, until):
+    files = {"sales.csv": f"customer,at,known,amount,sort\na,{at},,1,Sale\n"}
+    assert str(prepared(tmp_path, {"sales": SALES}, files, time_zone="Europe/Berlin").until) == until
+
+
+def test_what_happens_after_the_contracts_until_is_rejected_but_what_becomes_known_then_is_kept(tmp_path):
+    files = {
+        "sales.csv": "customer,at,known,amount,sort\na,2024-03-01,,1,Sale\na,2024-02-29,2024-05-01,1,Sale\n"
+    }
+    found = prepared(tmp_path, {"sales": SALES}, files, until="2024-03-01")
+    assert found.counts["sales"].rejected == {"after the day until which the contract takes all": 1}
+    assert (found.counts["sales"].kept, str(found.until)) == (1, "2024-03-01 00:00:00")
+
+
+def test_tables_that_hold_only_who_was_still_there_begin_where_leaving_is_recorded(tmp_path):
+    lines = [f"c{n},{2013 + n % 6}-01-01,{'2019-10-01' if n % 3 else 'No'}" for n in range(30)]
+    plans = {"kind": "intervals", "begin": "begin", "end": "end"}
+    files = {"plans.csv": "customer,begin,end\n" + "\n".join(lines) + "\n"}
+    found = prepared(tmp_path, {"plans": plans}, files, ENDS, until="2020-02-01")
+    assert str(found.since) == "2019-07-03 00:00:00"  # 90 days before
+
+
+def test_values_are_typed_and_levels_spelled_as_the_contract_does(tmp_path):
+    sales = SALES | {
+        "columns": SALES["columns"]
+        | {
+            "paid": {"kind": "date"},
+            "online": {"kind": "boolean"},
+            "items": {"kind": "integer", "required": False},
+            "note": {"kind": "text", "exclude": "nobody reads it"},
+        }
+    }
+    files = {
+        "sales.csv": "customer,at,known,amount,sort,paid,online,note\n"
+        "17850.0,2024-03-01,,€ 1.5, SALE ,2024-03-02 10:00,yes,x\n"
+    }
+    found = prepared(tmp_path, {"sales": sales}, files, time_zone="Europe/Berlin")
+    frame = rows(found, "sales")
+    assert frame.columns[4:] == ["amount", "sort", "paid", "online", "items"]
+    assert frame.row(0)[4:] == (1.5, "Sale", datetime(2024, 3, 2, 9), True, None)  # noqa: DTZ001 - canonical
+    assert frame["_customer"].to_list() == ["17850"]
+
+
+def test_rows_are_sorted_by_customer_and_time(tmp_path):
+    files = {
+        "sales.csv": "customer,at,known,amount,sort\n"
+        "b,2024-03-02,,1,\na,2024-03-09,,2,\nb,2024-03-01,,3,\na,2024-03-01,,4,\n"
+    }
+    found = prepared(tmp_path, {"sales": SALES}, files)
+    assert rows(found, "sales")["amount"].to_list() == [4, 2, 3, 1]
+
+
+def test_parquet_and_a_folder_of_files_give_the_same_as_one_csv(tmp_path):
+    text = ["a,2024-03-01 10:00,2024-03-02 10:00,1.5,Sale", "b,2024-03-02 11:00,2024-03-02 12:00,2,Return"]
+    header = "customer,at,known,amount,sort\n"
+    (tmp_path / "folder").mkdir()
+    for n, line in enumerate(text):
+        (tmp_path / "folder" / f"{n}.csv").write_text(header + line + "\n")
+    plain = prepared(tmp_path, {"sales": SALES}, {"sales.csv": header + "\n".join(text) + "\n"})
+    whole = rows(plain, "sales")
+    typed = pl.read_csv(tmp_path / "sales.csv").with_columns(
+        pl.col("at", "known").str.to_datetime("%Y-%m-%d %H:%M"), pl.col("sort").cast(pl.Categorical)
+    )
+    typed.write_parquet(tmp_path / "sales.parquet")
+    for source in ("folder", "sales.parquet"):
+        found = prepared(tmp_path, {"sales": SALES | {"source": source}}, {})
+        assert rows(found, "sales").equals(whole)
+
+
+def test_what_is_prepared_is_used_again_until_a_source_or_the_tables_description_changes(tmp_path):
+    files = {"sales.csv": "customer,at,known,amount,sort\na,2024-03-01,,1,Sale\n"}
+
+    def made(churn=CHURN, tables=SALES, **clock) -> int:
+        return prepared(tmp_path, {"sales": tables}, {}, churn, **clock).file("sales").stat().st_mtime_ns
+
+    (tmp_path / "sales.csv").write_text(files["sales.csv"])
+    first = made()
+    assert made() == first
+    assert (
+        made(CHURN | {"horizon_days": 90}, first="2024-03-01") == first
+    )  # it is the tables that are prepared
+    zoned = made(time_zone="Europe/Berlin")
+    assert zoned != first
+    time.sleep(0.01)
+    (tmp_path / "sales.csv").write_text(files["sales.csv"] + "b,2024-03-01,,1,Sale\n")
+    again = prepared(tmp_path, {"sales": SALES}, {}, time_zone="Europe/Berlin")
+    assert again.counts["sales"].kept == 2
+
+
+ERRORS = [
+    ({}, {}, "sales.csv", 'Table "sales" cannot be read. There is no such file'),
+    ({"sales.csv": "customer,att,known,amount,sort\n"}, {}, 'Did you mean "att"', 'has no column "at"'),
+    (
+        {"sales.csv": "customer,at,known,sort\na,2024-01-01,,\n"},
+        {},
+        "Mend the contract",
+        'has no column "amount"',
+    ),
+    ({"sales.csv": "customer,at,known,amount,sort\n"}, {}, "with its rows", "has no rows"),
+    (
+        {"sales.csv": "customer,at,known,amount,sort\na,1700000000,,1,\n"},
+        {},
+        "2024-03-05T14:30:00+01:00",
+        'has numbers in column "at", such as 1700000000',
+    ),
+    (
+        {"sales.csv": "customer,at,known,amount,sort\na,25/12/2023,,1,\n"},
+        {},
+        "day_first = true  under [tables.sales]",
+        'writes the day first in column "at"',
+    ),
+    (
+        {"sales.csv": "customer,at,known,amount,sort\na,soon,,1,\n"},
+        {},
+        "[tables.sales]",
+        'No row of table "sales" can be used. 1 of 1: the time cannot be read, such as "soon"',
+    ),
+    (
+        {
+            "sales.csv": "customer,at,known,amount,sort\n1,2024-01-01,,1,\n",
+            "customers.csv": "customer,joined\na,2020-01-01\n",
+        },
+        {"customers": CUSTOMERS},
+        "have nothing in common",
+        '1 of 1: its customer is not in the table of customers, such as "1"',
+    ),
+]
+
+
+@pytest.mark.parametrize(("files", "more", "hint", "message"), ERRORS, ids=[line[3][:40] for line in ERRORS])
+def test_what_cannot_be_used_at_all_is_one_error_that_says_what_to_do(tmp_path, files, more, hint, message):
+    with pytest.raises(HistoryError) as caught:
+        prepared(tmp_path, {"sales": SALES, **more}, files)
+    assert message in caught.value.message
+    assert hint in f"{caught.value.where} {caught.value.hint}"
+    assert not list((tmp_path / "out").glob("*.parquet"))  # nothing half-written
+
+
+def test_day_first_is_read_where_the_contract_says_so(tmp_path):
+    files = {"sales.csv": "customer,at,known,amount,sort\na,1/12/2010 8:26,,1,\nb,25/12/2010 8:26,,1,\n"}
+    found = prepared(tmp_path, {"sales": SALES | {"day_first": True}}, files)
+    assert rows(found, "sales")["_time"].dt.strftime("%Y-%m-%d %H:%M").to_list() == [
+        "2010-12-01 08:26",
+        "2010-12-25 08:26",
+    ]
+
+
+def test_a_column_of_another_type_is_no_time(tmp_path):
+    pl.DataFrame(
+        {"customer": ["a"], "at": [True], "known": [None], "amount": [1.0], "sort": ["x"]}
+    ).write_parquet(tmp_path / "sales.parquet")
+    with pytest.raises(HistoryError, match='has no times in column "at", but Boolean'):
+        prepared(tmp_path, {"sales": SALES | {"source": "sales.parquet"}}, {})
