@@ -257,6 +257,22 @@ class TestSubscriptions:
         )
 
 
+def test_a_change_of_plan_is_no_leaving():
+    """Each plan lasts 30 days and the next begins on the day it ends; one customer in ten really leaves."""
+    begins = [(place, start) for place in range(N) for start in range(0, SPAN, 30)]
+    rows = [(place, start) for place, start in begins if place % 10 or start < 300]
+    plans = pl.DataFrame(
+        {
+            "customer_id": [PEOPLE[place] for place, _ in rows],
+            "start_date": [day(start) for _, start in rows],
+            "end_date": ended([start + 30 for _, start in rows]),
+        }
+    )
+    inferred = infer_history({"plans": plans})
+    assert "as they did 40 times" in inferred.notes["churn", "event"]
+    assert inferred.history.churn.grace_days == 0
+
+
 def test_renewals_make_a_grace():
     again = subscriptions().filter(pl.col("end_date").is_not_null()).head(100)
     renewed = again.with_columns(

@@ -51,14 +51,17 @@ def by_cancellation(everything: Sequence[Fields], until: date, horizon: int | No
     said = " or ".join(f'"{level}"' for levels in where.values() for level in levels)
     everyone = pl.concat([one.placed.look.customers for one in everything]).drop_nulls().unique()
     span = max(1, (until - min(_first_days(everything))).days)
-    days = horizon or horizon_of_rate(count / len(everyone) / span * 2)
+    rate = count / len(everyone) / span * 2  # customers are there for half of the time, roughly
+    days = horizon or horizon_of_rate(rate)
     churn = HistoryChurn(
         event=ChurnEvent.CANCELLATION, table=placed.look.name, where=where, horizon_days=days
     )
     notes = {
         "event": f'{count:,} of {len(everyone):,} customers left with an event of "{placed.look.name}"'
         + (f" that says {said}" if said else ""),
-        "horizon_days": "a guess" if horizon is None else "as asked for",
+        "horizon_days": f"a guess: roughly {min(1.0, rate * days):.0%} of customers leave within {days} days"
+        if horizon is None
+        else "as asked for",
     }
     gone = left.select("customer", left=pl.lit(value=True))
     known = (

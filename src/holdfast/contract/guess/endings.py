@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -14,7 +14,6 @@ from holdfast.contract.history import ChurnEvent, HistoryChurn, TableKind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import date
 
     from holdfast.contract.guess.fields import Fields
     from holdfast.contract.guess.roles import Placed
@@ -35,22 +34,23 @@ def by_end(everything: Sequence[Fields], until: date, horizon: int | None) -> Le
     if not ranked:
         return None
     placed = max(ranked, key=lambda found: found[0])[1]
-    spells = _spells(placed)
+    rows = _rows(placed)
+    back, grace = _grace(_spells(rows, 0), until)
+    spells = _spells(rows, grace)
     ended = spells.filter(pl.col("end") <= until)
-    back, grace = _grace(spells, until)
     rates = _leaving_rate(spells, until)
     days = horizon or horizon_of_rate(rates)
     churn = HistoryChurn(event=ChurnEvent.END, table=placed.look.name, horizon_days=days, grace_days=grace)
     first, why = _kept_since(spells, until)
     notes = {
-        "event": f'the end of a row of "{placed.look.name}" is when a customer leaves: {ended.height:,} of '
-        f"{spells.height:,} have ended; a customer with another one has stayed",
+        "event": f'customers leave when their last row of "{placed.look.name}" ends, as they did '
+        f"{ended.height:,} times; whoever has another one has stayed",
         "horizon_days": f"a guess: about {min(1.0, rates * days):.1%} of customers leave within {days} days"
         if horizon is None
         else "as asked for",
     }
     if grace:
-        notes["grace_days"] = f"{back:.0%} of those whose row ended had another within {_GRACE_REACH} days"
+        notes["grace_days"] = f"{back:.0%} of those who left were back within {_GRACE_REACH} days"
     left = spells.group_by("customer").agg(left=(pl.col("end") <= until).fill_null(value=False).all())
     return Leaving(churn, notes, left, first, why)
 
@@ -65,7 +65,7 @@ def _end_score(placed: Placed, until: date) -> tuple[float, ...] | None:
     return look.says(SPANS | PEOPLE) - 2.0 * look.says(SIDE), look.customers.n_unique(), ended
 
 
-def _spells(placed: Placed) -> pl.DataFrame:
+def _rows(placed: Placed) -> pl.DataFrame:
     """``customer``, ``begin``, ``end`` of each row that has a customer and a begin; latest versions only."""
     time, end = placed.clocks.time, placed.clocks.end
     assert time is not None  # noqa: S101 - only such tables come here
@@ -76,6 +76,17 @@ def _spells(placed: Placed) -> pl.DataFrame:
         frame = frame.with_columns(id=placed.look.frame[placed.id], known=known)
         frame = frame.sort("known", maintain_order=True).unique("id", keep="last", maintain_order=True)
     return frame.select("customer", "begin", "end").drop_nulls(["customer", "begin"])
+
+
+def _spells(rows: pl.DataFrame, grace: int) -> pl.DataFrame:
+    """Rows of a customer that touch, overlap or lie within the grace of each other, made one."""
+    far = pl.lit(date(9999, 12, 31))
+    ordered = rows.with_columns(pl.col("end").fill_null(far)).sort("customer", "begin")
+    reached = pl.col("end").cum_max().shift(1).over("customer", order_by="begin")
+    apart = (pl.col("begin") - reached).dt.total_days() > grace
+    numbered = ordered.with_columns(spell=apart.fill_null(value=True).cum_sum())
+    spells = numbered.group_by("customer", "spell").agg(pl.col("begin").min(), pl.col("end").max())
+    return spells.with_columns(pl.when(pl.col("end") < far).then("end").alias("end"))
 
 
 def _grace(spells: pl.DataFrame, until: date) -> tuple[float, int]:
@@ -96,7 +107,7 @@ def _grace(spells: pl.DataFrame, until: date) -> tuple[float, int]:
 def _leaving_rate(spells: pl.DataFrame, until: date) -> float:
     """Ends a customer and day, from the first end on."""
     since = spells.filter(pl.col("end") <= until)["end"].min()
-    return _rate(spells, since, until + timedelta(days=1))[0]  # type: ignore[arg-type]
+    return _rate(spells, since, until + timedelta(days=1))[0] if isinstance(since, date) else 0.0
 
 
 def _rate(spells: pl.DataFrame, since: date, before: date) -> tuple[float, float]:
