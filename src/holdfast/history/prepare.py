@@ -15,12 +15,14 @@ from datetime import UTC, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
+import duckdb
 import polars as pl
 from pyarrow import parquet
 
 from holdfast.contract.history import ChurnEvent, TableKind
 from holdfast.disk import locked, scratch
 from holdfast.history.clocks import chosen, latest
+from holdfast.history.engines.duck import limit_mib, told
 from holdfast.history.moments import RUN_UP
 from holdfast.history.problems import HistoryError
 from holdfast.history.rows import REJECTS, TableReader
@@ -115,6 +117,7 @@ def prepare(
 
     Raises:
         HistoryError: a table or column is missing, or nothing in a table can be used.
+        EngineError: there is not enough memory or disk.
         OSError: the folder cannot be written to.
     """
     shown = progress or NullProgress()
@@ -128,7 +131,8 @@ def prepare(
             return ready
         (folder / STATE).unlink(missing_ok=True)
         with scratch(folder, ".prepare-") as work:
-            made = _Preparation(history, sources, work, shown).run()
+            memory = limit_mib(settings.memory_mib if settings else None)
+            made = _Preparation(history, sources, work, shown, memory).run()
             for name in history.tables:
                 (work / f"{name}.parquet").replace(folder / f"{name}.parquet")
             (work / "rejects.csv").replace(folder / "rejects.csv")
@@ -144,11 +148,14 @@ def prepare(
 class _Preparation:
     """One run over all tables."""
 
-    def __init__(self, history: History, sources: dict[str, Source], work: Path, progress: Progress) -> None:
+    def __init__(
+        self, history: History, sources: dict[str, Source], work: Path, progress: Progress, memory_mib: int
+    ) -> None:
         self._history = history
         self._sources = sources
         self._work = work
         self._progress = progress
+        self._memory_mib = memory_mib
         self._zone = ZoneInfo(history.clock.time_zone)
         self._now = datetime.now(UTC).replace(tzinfo=None)
         until = history.clock.until
@@ -157,14 +164,13 @@ class _Preparation:
 
     def run(self) -> dict[str, Any]:
         """Prepare each table, the register of customers first; what `_ready` reads back."""
-        import duckdb  # noqa: PLC0415 - only where tables are prepared
-
         names = sorted(self._history.tables, key=lambda name: name != self._history.customers)
         staged = {name: self._stage(name) for name in names}
         counts: dict[str, TableCounts] = {}
         spans = {}
         (self._work / "spill").mkdir()
-        with duckdb.connect(config={"temp_directory": str(self._work / "spill")}) as db:
+        config = {"temp_directory": str(self._work / "spill"), "memory_limit": f"{self._memory_mib}MiB"}
+        with told(), duckdb.connect(config=config) as db:
             settler = Settler(db, self._history.customers)
             for name in names:
                 counts[name] = self._settle(name, settler, *staged[name])

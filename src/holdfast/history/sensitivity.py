@@ -168,7 +168,7 @@ def sensitivity(
 
 
 def _neighbours(history: History) -> list[tuple[str, int]]:
-    """The next shorter and longer of each number that has a meaning here."""
+    """The next shorter and longer of each number that has a meaning here; of the shortest, the next two."""
     churn = history.churn
     found = [("horizon_days", days) for days in _beside(churn.horizon_days, HORIZONS)]
     found += [("lead_days", days) for days in _beside(churn.lead_days, LEADS)]
@@ -178,9 +178,9 @@ def _neighbours(history: History) -> list[tuple[str, int]]:
 
 
 def _beside(days: int, usual: Sequence[int]) -> list[int]:
-    below = [one for one in usual if one < days]
+    below = [one for one in usual if one < days][-1:]
     above = [one for one in usual if one > days]
-    return below[-1:] + above[:1]
+    return below + above[: 2 - len(below)]
 
 
 def _sample(engine: Duck, history: History, prepared: Prepared, every: int) -> None:

@@ -44,6 +44,11 @@ def machine_mib() -> int:
     return min(physical, int(limit) if limit.isdigit() else physical) // MIB
 
 
+def limit_mib(given: int | None = None) -> int:
+    """What DuckDB may use before it spills to disk, in MiB: what is given, or a share of the machine's."""
+    return given or max(LEAST_MIB, int(machine_mib() * SHARE))
+
+
 class Duck:
     """A connection to the prepared tables, each a view under its own name.
 
@@ -81,10 +86,9 @@ class Duck:
         work = self._closing.enter_context(scratch(spill or folder, ".spill-"))
         self._connection = duckdb.connect()
         self._closing.callback(self._connection.close)
-        limit = memory_mib or max(LEAST_MIB, int(machine_mib() * SHARE))
         paths = ", ".join(literal(str(path)) for path in self._files.values())
         for setting in (
-            f"memory_limit = '{limit}MiB'",
+            f"memory_limit = '{limit_mib(memory_mib)}MiB'",
             f"temp_directory = {literal(str(work))}",
             f"threads = {threads or os.cpu_count() or 1}",
             "preserve_insertion_order = false",
@@ -123,7 +127,7 @@ class Duck:
         Raises:
             EngineError: with what DuckDB says.
         """
-        with _told():
+        with told():
             self._connection.execute(sql)
 
     def store(self, name: str, frame: pl.DataFrame) -> None:
@@ -138,7 +142,7 @@ class Duck:
         Raises:
             EngineError: with what DuckDB says.
         """
-        with _told():
+        with told():
             return pl.DataFrame(self._connection.sql(sql).to_arrow_table())
 
     def batches(self, sql: str, rows: int) -> Iterator[pa.RecordBatch]:
@@ -147,18 +151,18 @@ class Duck:
         Raises:
             EngineError: with what DuckDB says.
         """
-        with _told():
+        with told():
             yield from self._connection.sql(sql).to_arrow_reader(rows)
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def told() -> Iterator[None]:
     """Says what DuckDB says in our words."""
     try:
         yield
     except duckdb.OutOfMemoryException as error:
         raise EngineError(
-            "Building features needs more memory than it may use, or more disk than there is.",
+            "The tables need more memory than may be used, or more disk than there is.",
             hint="Raise HOLDFAST_MEMORY_MIB, or make room on the disk of the home folder.",
         ) from error
     except duckdb.Error as error:
