@@ -14,6 +14,9 @@ from holdfast.history.windows import in_last, short_and_long, trend, within
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+VISIT_HOURS = 12
+"""Hours without an event after which the next one is another visit."""
+
 _LAST = Part("_last", "MAX(_time)")
 _FIRST = Part("_first", "MIN(_time)")
 _ROWS = Part("_rows_ever", "COUNT(*)")
@@ -66,9 +69,13 @@ def _counts(source: Source) -> Iterator[HistoryFeature]:
 
 
 def _recency(source: Source) -> Iterator[HistoryFeature]:
+    table = source.name
     for word, part in (("last", _LAST), ("first", _FIRST)):
-        doc = f"Days since the {word} of the customer's {source.name}."
+        doc = f"Days since the {word} of the customer's {table}."
         yield source.feature(f"days_since_{word}", doc, days_between(part.name, "as_of"), part, unit="days")
+    doc = f"Time from the first to the last of the {table}, as a share of the time since the first."
+    share = f"({days_between('_first', '_last')}) / ({days_between('_first', 'as_of')})"
+    yield source.feature("active_share", doc, share, _FIRST, _LAST, unit="share")
 
 
 def _rhythm(source: Source) -> Iterator[HistoryFeature]:
@@ -81,8 +88,13 @@ def _rhythm(source: Source) -> Iterator[HistoryFeature]:
     )
     overdue = f"({days_between('_last', 'as_of')}) / NULLIF({_GAP_MEAN}, 0)"
     yield source.feature("overdue", doc, overdue, *ends, unit="ratio")
-    if source.detail is Detail.LEAST:
-        return
+    if source.detail is not Detail.LEAST:
+        yield from _gaps(source)
+
+
+def _gaps(source: Source) -> Iterator[HistoryFeature]:
+    """What needs the gaps one by one."""
+    table, ends = source.name, (_ROWS, _FIRST, _LAST)
     count = Part("_gaps", "COUNT(_gap)", "ordered")
     total = Part("_gap_total", "SUM(CAST(_gap AS HUGEINT))", "ordered")
     squares = Part("_gap_squares", "SUM(CAST(_gap AS HUGEINT) * CAST(_gap AS HUGEINT))", "ordered")
@@ -90,9 +102,18 @@ def _rhythm(source: Source) -> Iterator[HistoryFeature]:
     value = deviation(count.name, total.name, squares.name, DAY)
     yield source.feature("gap_sd", doc, value, count, total, squares, unit="days")
     last = Part("_gap_last", "MIN(_gap) FILTER (WHERE _rank = 1)", "ordered")
+    days = f"CAST({last.name} AS DOUBLE) / {DAY}"
+    doc = f"Days between the last two of the {table}; missing for fewer than two."
+    yield source.feature("gap_last", doc, days, last, unit="days")
     doc = f"Days between the last two of the {table}, divided by the mean; missing where that is 0."
-    value = f"(CAST({last.name} AS DOUBLE) / {DAY}) / NULLIF({_GAP_MEAN}, 0)"
-    yield source.feature("gap_last_ratio", doc, value, last, *ends, unit="ratio")
+    yield source.feature(
+        "gap_last_ratio", doc, f"({days}) / NULLIF({_GAP_MEAN}, 0)", last, *ends, unit="ratio"
+    )
+    apart = Part(
+        "_visits", f"COUNT(*) FILTER (WHERE _gap IS NULL OR _gap >= {VISIT_HOURS * 3_600_000_000})", "ordered"
+    )
+    doc = f"Number of visits ever: {table} less than {VISIT_HOURS} hours after another belong to its visit."
+    yield source.count("visits_ever", doc, apart)
 
 
 def _failures(source: Source) -> Iterator[HistoryFeature]:
