@@ -26,7 +26,7 @@ from holdfast.history.engines.duck import limit_mib, told
 from holdfast.history.moments import RUN_UP
 from holdfast.history.problems import HistoryError
 from holdfast.history.rows import REJECTS, TableReader
-from holdfast.history.settle import EXAMPLES, UNKNOWN, Settler
+from holdfast.history.settle import EXAMPLES, UNKNOWN, Settler, literal
 from holdfast.history.times import naive
 from holdfast.progress import NullProgress
 from holdfast.sources import SourceError, open_source
@@ -169,8 +169,9 @@ class _Preparation:
         counts: dict[str, TableCounts] = {}
         spans = {}
         (self._work / "spill").mkdir()
-        config = {"temp_directory": str(self._work / "spill"), "memory_limit": f"{self._memory_mib}MiB"}
-        with told(), duckdb.connect(config=config) as db:
+        with told(), duckdb.connect() as db:
+            db.execute(f"SET temp_directory = {literal(str(self._work / 'spill'))}")
+            db.execute(f"SET memory_limit = '{self._memory_mib}MiB'")
             settler = Settler(db, self._history.customers)
             for name in names:
                 counts[name] = self._settle(name, settler, *staged[name])
