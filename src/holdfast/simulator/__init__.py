@@ -4,6 +4,8 @@ What a world *is* (its columns and how they hang together) and what *happens* in
 files, so that a richer world can replace one of them: `snapshot` draws one table of customers, `truth` gives
 each its log-odds from what the table shows, `files` writes both. The truth leaves this room only through
 the oracle, a file marked so that `holdfast.sources` refuses it; no room below may import this one.
+
+`telco` is the richer world: customers who live month by month, and what a business's tables show of it.
 """
 
 from holdfast.simulator.files import ORACLE_MARK, write

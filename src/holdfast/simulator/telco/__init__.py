@@ -8,6 +8,7 @@ it goes.
 """
 
 from holdfast.simulator.telco.files import Written, write_world
+from holdfast.simulator.telco.postgres import COPIED, copy_into, expect_room
 from holdfast.simulator.telco.world import World
 
-__all__ = ["World", "Written", "write_world"]
+__all__ = ["COPIED", "World", "Written", "copy_into", "expect_room", "write_world"]

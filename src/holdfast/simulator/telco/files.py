@@ -39,8 +39,8 @@ class Written:
     contract: Path
     oracle: Path
     rows: dict[str, int]
-    ended: int
-    """Customers that left, once for each time."""
+    monthly_rate: float
+    """Share of the customers that left, in an average month."""
 
 
 def write_world(
@@ -68,7 +68,7 @@ def write_world(
         )
     try:
         with scratch(folder, ".simulate-") as work:
-            rows, ended = _write(world, work, suffix, shown)
+            rows, rate = _write(world, work, suffix, shown)
             sources = dict(zip(TABLES, files, strict=True))
             (work / CONTRACT).write_text(contract_text(world.calendar, sources), encoding="utf-8")
             if (folder / ORACLE).is_dir():
@@ -82,13 +82,13 @@ def write_world(
             hint="Choose another --out, with enough space.",
         ) from error
     tables = {name: folder / f"{name}.{suffix}" for name in TABLES}
-    return Written(tables, folder / CONTRACT, folder / ORACLE, rows, ended)
+    return Written(tables, folder / CONTRACT, folder / ORACLE, rows, rate)
 
 
-def _write(world: World, work: Path, suffix: Suffix, progress: Progress) -> tuple[dict[str, int], int]:
+def _write(world: World, work: Path, suffix: Suffix, progress: Progress) -> tuple[dict[str, int], float]:
     (work / ORACLE).mkdir()
     progress.start(f"Simulating {world.customers:,} customers over {world.months} months", world.customers)
-    rows, ended = dict.fromkeys(TABLES, 0), 0
+    rows, exposed, ended = dict.fromkeys(TABLES, 0), 0, 0
     with ExitStack() as closing:
         tables: dict[str, _Csv | _Parquet] = {}
         for name in TABLES:
@@ -105,9 +105,10 @@ def _write(world: World, work: Path, suffix: Suffix, progress: Progress) -> tupl
                 rows[name] += frame.height
             for name, frame in block.oracle.items():
                 truths[name].add(frame)
+            exposed += block.exposed
             ended += block.ended
             progress.advance(block.customers)
-    return rows, ended
+    return rows, ended / max(exposed, 1)
 
 
 class _Parquet:

@@ -1,4 +1,7 @@
-"""Copies a written world into PostgreSQL: four tables with their keys, all of them or none."""
+"""Copies a written world into PostgreSQL: four tables with their keys, all of them or none.
+
+The contract is written once more, about the tables of the database that ``HOLDFAST_SOURCE_URL`` names.
+"""
 
 from __future__ import annotations
 
@@ -38,6 +41,9 @@ KEYS = {
 }
 """Primary keys: rows with one id are versions, known at different times."""
 
+COPIED = "churn-database.toml"
+"""The contract of the copy."""
+
 _ROWS = 100_000
 _BYTES = 1 << 20
 
@@ -53,7 +59,9 @@ def expect_room(url: str, *, overwrite: bool = False) -> None:
         _refuse(connection, place_of(opened), overwrite=overwrite)
 
 
-def load(written: Written, url: str, *, overwrite: bool = False, progress: Progress | None = None) -> str:
+def copy_into(
+    written: Written, url: str, *, overwrite: bool = False, progress: Progress | None = None
+) -> str:
     """Make the four tables in a database and fill them; says which database that is, without a password.
 
     Args:
@@ -84,6 +92,7 @@ def load(written: Written, url: str, *, overwrite: bool = False, progress: Progr
                     refers = "ADD FOREIGN KEY (customer_id) REFERENCES customers"
                     connection.exec_driver_sql(f"ALTER TABLE {name} {refers}")
                 connection.exec_driver_sql(f"ANALYZE {name}")
+        _write_contract(written)
         return place_of(opened)
 
 
@@ -127,6 +136,13 @@ def _copy(connection: sa.Connection, name: str, file: Path, place: str, progress
         raise StoreError(
             f"The database failed: {said.splitlines()[0]}.", where=f"{place}, table {name}"
         ) from error
+
+
+def _write_contract(written: Written) -> None:
+    text = written.contract.read_text(encoding="utf-8")
+    for name, path in written.tables.items():
+        text = text.replace(f'source = "{path.name}"', f'source = "table:{name}"')
+    written.contract.with_name(COPIED).write_text(text, encoding="utf-8")
 
 
 def _pieces(file: Path) -> Iterator[tuple[bytes, int]]:

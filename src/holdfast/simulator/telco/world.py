@@ -94,6 +94,8 @@ class Block:
     tables: dict[str, pl.DataFrame]
     oracle: dict[str, pl.DataFrame]
     customers: int
+    exposed: int
+    """Customers on the first of each month, in all."""
     ended: int
     """How often one of them left."""
 
@@ -154,7 +156,7 @@ class World:
         subscriptions = Subscriptions(people, self.calendar, for_tables[0])
         transactions = Transactions(people, self.calendar, for_tables[1])
         tickets = Tickets(people, self.calendar, for_tables[2])
-        truths, ended = [], 0
+        truths, exposed, ended = [], 0, 0
         for month in live(people, traits, self.calendar, for_lives):
             truths.append(_truth(month, self.calendar))
             if month.month == self.months:
@@ -164,6 +166,7 @@ class World:
             subscriptions.add(month)
             transactions.add(month, charge)
             tickets.add(month)
+            exposed += int((~month.joined).sum())
             ended += int((month.cause != STAYING).sum())
         ids = pl.Series(range(first, first + people.size)).cast(pl.String).str.zfill(8)
         ids = pl.select("C" + ids).to_series()
@@ -183,6 +186,7 @@ class World:
                 "customers": _hidden(people, traits).select(ids.alias("customer_id"), pl.all()),
             },
             people.size,
+            exposed,
             ended,
         )
 
