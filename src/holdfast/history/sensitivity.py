@@ -22,6 +22,7 @@ from holdfast.history.problems import HistoryError
 from holdfast.history.settle import literal, quoted
 from holdfast.history.spine import spine_sql
 from holdfast.progress import NullProgress
+from holdfast.quality.enough import LEAST_EACH, about_few
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,9 +39,6 @@ LEADS = (0, 3, 7, 14, 30, 60)
 GRACES = (0, 7, 14, 30, 60, 90)
 RARE, USUAL = 0.005, 0.95
 """Churn rates beyond which hardly anything can be learned."""
-
-FEW_EXAMPLES = 50
-"""Of either kind; with fewer a model learns noise."""
 
 REGULAR = 0.5
 """Where the middle half of gaps spans less than this share of their median, events come in a cycle."""
@@ -101,7 +99,7 @@ class Sensitivity:
         """Refuse what nothing can be learned from.
 
         Raises:
-            HistoryError: no label has matured, or fewer than a handful of customers churned, or stayed.
+            HistoryError: no label has matured, or too few customers churned, or stayed.
         """
         own = self.variants[0]
         if not own.snapshots:
@@ -111,10 +109,10 @@ class Sensitivity:
                 where="churn.horizon_days",
                 hint="Shorten the horizon, or set clock.first to an earlier day.",
             )
-        if min(own.churned, own.stayed) < FEW_EXAMPLES * self.share:
+        if min(own.churned, own.stayed) < LEAST_EACH * self.share:
             raise HistoryError(
                 f"Of {own.eligible:,} examples {own.churned:,} churned and {own.stayed:,} stayed; "
-                f"both must be at least {FEW_EXAMPLES}.",
+                f"{LEAST_EACH} of each are needed to learn anything.",
                 where="churn",
                 hint="Look at the neighbouring definitions, at event, table and where, and at the rejects.",
             )
@@ -161,7 +159,7 @@ def sensitivity(
     )
     warnings = (
         *_of_definition(history, variants[0], gaps),
-        *_of_outcomes(variants[0], seen),
+        *_of_outcomes(variants[0], seen, 1 / every),
         *_of_tables(prepared),
     )
     return Sensitivity(tuple(variants), seen, 1 / every, warnings)
@@ -283,7 +281,7 @@ def _of_definition(history: History, own: Variant, gaps: list[_Gaps]) -> list[st
     return found
 
 
-def _of_outcomes(own: Variant, seen: Sequence[Snapshot]) -> list[str]:
+def _of_outcomes(own: Variant, seen: Sequence[Snapshot], share: float) -> list[str]:
     found = []
     immature = sum(not snapshot.mature for snapshot in seen)
     if immature:
@@ -295,6 +293,8 @@ def _of_outcomes(own: Variant, seen: Sequence[Snapshot]) -> list[str]:
         found.append(
             f"Only {own.snapshots} snapshots have matured: too few to learn from one and judge by another."
         )
+    few = about_few(own.churned, own.stayed) if share == 1 else None
+    found += [few] if few else []
     if own.rate is not None and own.rate < RARE:
         found.append(f"Hardly anybody churns ({own.rate:.2%}): a longer horizon has more to learn from.")
     if own.rate is not None and own.rate > USUAL:
