@@ -4,8 +4,9 @@ The table ``jobs`` is the truth that the doors see; a worker, in a process of it
 one at a time. The only room that knows DBOS, and only in the worker's process.
 
 Each job has a folder ``HOME/jobs/ID/``, which nobody else may look into: ``upload.csv`` or ``upload.parquet``
-from its acceptance to its end, then ``answers.csv`` or ``answers.parquet``, and ``rejects.csv`` where a row
-was rejected. Names that clients give are shown and never used.
+from its acceptance to its end, beside it ``parts`` of what is scored already; then ``answers.csv`` or
+``answers.parquet``, and ``rejects.csv`` where a row was rejected. Names that clients give are shown and never
+used.
 """
 
 from holdfast.jobs.book import JobBook, QuotaError, UnknownJobError, WrongStateError

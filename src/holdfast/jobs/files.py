@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from holdfast.disk import make_private_folder
@@ -21,6 +22,7 @@ RESERVE = 256 * 1024 * 1024
 UPLOADING = "upload"
 """A file's name in its staging folder until all of it is there."""
 REJECTS = "rejects.csv"
+_STARTS = ".starts"
 
 LONGEST_NAME = 100
 
@@ -58,6 +60,28 @@ def answers_of(home: Path, job: Job) -> Path:
 def rejects_of(home: Path, job: Job) -> Path:
     """What was rejected of it, if anything."""
     return folder_of(home) / job.id / REJECTS
+
+
+def parts_of(home: Path, job: Job) -> Path:
+    """What is scored of it, until all is."""
+    return folder_of(home) / job.id / "parts"
+
+
+def count_start(home: Path, job: Job) -> int:
+    """How often a worker has begun with a job, this time included, since it last got on with it."""
+    done = len([*parts_of(home, job).glob("*")])
+    note = folder_of(home) / job.id / _STARTS
+    starts = 0
+    with suppress(OSError, ValueError):
+        before, starts = map(int, note.read_text().split())
+        starts = starts if before == done else 0
+    note.write_text(f"{done} {starts + 1}")
+    return starts + 1
+
+
+def forget_start(home: Path, job: Job) -> None:
+    """Have the last start not count: it ended as starts should."""
+    (folder_of(home) / job.id / _STARTS).unlink(missing_ok=True)
 
 
 def kind_of(upload: Path) -> str:

@@ -1,8 +1,9 @@
 """The worker: takes one job after the other and scores its file, as a workflow that outlives it.
 
-DBOS writes down that a workflow has begun and what came of it, so a job that a killed worker was at is begun
-again by the next, and one that was scored is never scored twice. One worker works on a home folder at a time:
-it holds a lock that ends with its process, whatever ends it, and others wait for that.
+DBOS writes down that a workflow has begun and what came of it, so a job that a killed worker was at is taken
+up by the next, and one that was scored is never scored twice. What is scored of a file is kept in parts, from
+which the next goes on. One worker works on a home folder at a time: it holds a lock that ends with its
+process, whatever ends it, and others wait for that.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ WRITE_SECONDS = 0.5
 """Progress is written, and a cancel noticed, at most so often."""
 SWEEP_SECONDS = 3_600.0
 MOST_STARTS = 10
-"""A file that brings the worker down so often is given up."""
+"""A file that brings the worker down so often, without a further part scored in between, is given up."""
 EXPLAINED_ROWS = 5_000
 """Rows at a time where reasons are wanted, which take long: a cancel waits for a batch."""
 NICE = 10
@@ -169,7 +170,12 @@ class Worker:
             if job is None:
                 return {"state": State.CANCELLED}
             try:
+                if files.count_start(self._settings.home, job) > MOST_STARTS:
+                    return {"state": State.FAILED, "error": _GIVEN_UP}
                 return {"state": State.DONE, "done": 1.0, "summary": self._summary(job)}
+            except _Stopped:
+                files.forget_start(self._settings.home, job)
+                raise
             except _CancelledError:
                 return {"state": State.CANCELLED}
             except HoldfastError as error:
@@ -199,6 +205,7 @@ class Worker:
             overwrite=True,
             batch_rows=EXPLAINED_ROWS if job.reasons else BATCH_ROWS,
             progress=_Watch(self._book, job.id, self._stopping),
+            parts=files.parts_of(home, job),
         )
         if done.rejects is not None:
             done.rejects.replace(files.rejects_of(home, job))
@@ -222,6 +229,7 @@ class Worker:
 
 
 _FAULT = {"code": "internal", "message": "The server failed.", "hint": "Its log says more."}
+_GIVEN_UP = {**_FAULT, "message": f"The worker stopped {MOST_STARTS} times while it was at this file."}
 
 _ALIVE = {
     WorkflowStatusString.PENDING.value,
@@ -235,9 +243,7 @@ def _outcome_of(status: Any) -> dict[str, Any]:
     if status is not None and status.status == WorkflowStatusString.SUCCESS.value:
         outcome: dict[str, Any] = dict(status.output)
         return outcome
-    words = f"The worker stopped {MOST_STARTS} times while it was at this file."
-    given_up = status is not None and "RECOVERY" in status.status
-    return {"state": State.FAILED, "error": {**_FAULT, "message": words} if given_up else _FAULT}
+    return {"state": State.FAILED, "error": _FAULT}
 
 
 class _Watch:
@@ -293,7 +299,8 @@ def _launch(settings: Settings, engine: sa.Engine, score: Callable[[str], dict[s
     def step(job_id: str) -> dict[str, Any]:
         return score(job_id)
 
-    @DBOS.workflow(name="score_file", max_recovery_attempts=MOST_STARTS)
+    # DBOS would count workers that were told to stop among those that the file has brought down.
+    @DBOS.workflow(name="score_file", max_recovery_attempts=None)
     def workflow(job_id: str) -> dict[str, Any]:
         return step(job_id)
 

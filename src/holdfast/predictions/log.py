@@ -37,7 +37,7 @@ GROUP_ROWS = 5_000
 """A transaction takes what waits, up to so many rows."""
 
 LARGE_ROWS = 100
-"""What brings as many rows or more takes turns with what brings fewer, which waits for one of them at most."""
+"""What brings as many rows or more takes turns with what brings fewer, which waits for one of them only."""
 
 LARGE_GROUP_ROWS = 1_000
 """A transaction of such takes no more rows where answers wait for their commit: the next brings others'."""

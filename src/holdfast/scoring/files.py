@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -17,15 +17,13 @@ from holdfast.quality.counts import Counts
 from holdfast.scoring.destination import destination
 from holdfast.scoring.ordered import available_workers, in_order
 from holdfast.scoring.output import answer_schema, writing
+from holdfast.scoring.parts import Part, Parts
 from holdfast.scoring.repeats import RepeatedIds
 from holdfast.scoring.summary import FileSummary
 from holdfast.sources import MALFORMED, SourceError, iter_batches, read_names, table_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    import numpy as np
-    from numpy.typing import NDArray
 
     from holdfast.contract import Contract
     from holdfast.progress import Progress
@@ -66,6 +64,7 @@ def score_file(
     progress: Progress | None = None,
     batch_rows: int = BATCH_ROWS,
     workers: int | None = None,
+    parts: Path | None = None,
 ) -> FileSummary:
     """Score every row of a CSV or Parquet file, in flat memory whatever its length.
 
@@ -82,6 +81,9 @@ def score_file(
         progress: told how many rows are done.
         batch_rows: rows scored at a time.
         workers: threads that score; as many as there are processors (at most four) unless given.
+        parts: folder for what is scored already, so that a run that was killed can be resumed by another with
+            the same arguments: to the same bits, without scoring again what the first had scored. Whoever
+            gives it removes it afterwards.
 
     Raises:
         UsageError: ``out`` is there already, cannot be written or is the table itself; ``reasons`` is wrong.
@@ -97,9 +99,10 @@ def score_file(
     names = read_names(table)
     matched = _matched(model.contract, names)
     tally = _Tally(RepeatedIds() if model.contract.id_column in matched.sources else None)
+    kept = None if parts is None else Parts(parts, model=model.version, reasons=reasons, rows=batch_rows)
     scored = in_order(
-        lambda batch: _score(model, batch, reasons),
-        _batches(table, matched, batch_rows),
+        lambda numbered: _kept_or_scored(kept, *numbered, model, reasons),
+        enumerate(_batches(table, matched, batch_rows)),
         workers=workers or available_workers(),
     )
     progress = progress or NullProgress()
@@ -151,19 +154,16 @@ def _batches(table: Path, matched: Matched, batch_rows: int) -> Iterator[RawBatc
     return iter_batches(table, batch_rows=batch_rows, columns=list(matched.sources.values()))
 
 
-@dataclass(frozen=True, slots=True)
-class _Scored:
-    """One batch, scored."""
-
-    answers: pl.DataFrame
-    rejects: pl.DataFrame
-    counts: Counts
-    malformed: int
-    ids: NDArray[np.uint64]
-    done: float
+def _kept_or_scored(kept: Parts | None, number: int, batch: RawBatch, model: FileModel, reasons: int) -> Part:
+    part = None if kept is None else kept.get(number)
+    if part is None:
+        part = _score(model, batch, reasons)
+        if kept is not None:
+            kept.put(number, part)
+    return part
 
 
-def _score(model: FileModel, batch: RawBatch, reasons: int) -> _Scored:
+def _score(model: FileModel, batch: RawBatch, reasons: int) -> Part:
     conformed = model.conform(batch.frame, first_row=batch.first_row, rows=batch.numbered)
     schema = answer_schema(reasons)
     answers = (
@@ -172,7 +172,7 @@ def _score(model: FileModel, batch: RawBatch, reasons: int) -> _Scored:
     rejects = conformed.rejects.match_to_schema(MALFORMED)
     if batch.malformed.height:
         rejects = pl.concat([rejects, batch.malformed]).sort("row", maintain_order=True)
-    return _Scored(
+    return Part(
         answers.match_to_schema(schema),
         rejects,
         conformed.counts,
@@ -200,7 +200,7 @@ class _Tally:
         """Rows read."""
         return self.counts.rows + self.malformed
 
-    def add(self, batch: _Scored, output: Output) -> None:
+    def add(self, batch: Part, output: Output) -> None:
         """Write a batch and count it."""
         output.write(batch.answers, batch.rejects)
         self.counts += batch.counts
