@@ -86,7 +86,10 @@ def render_history(
         economics(plain["economics"], said),
         toml.paragraph(_TABLES),
     ]
-    parts += [toml.paragraph(f"Left out: {name}: {why}") for name, why in (left_out or {}).items()]
+    parts += [
+        toml.paragraph(toml.comment(f"Left out: {name}: {why}", prefix=""))
+        for name, why in (left_out or {}).items()
+    ]
     for name, table in history.tables.items():
         parts += _table_sections(name, table, said)
     parts.append(toml.paragraph(_FEATURES))

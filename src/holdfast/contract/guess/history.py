@@ -24,7 +24,7 @@ from holdfast.contract.guess.owners import Key, candidate_keys, choose_owner
 from holdfast.contract.guess.profile import Profile
 from holdfast.contract.guess.roles import Look, place
 from holdfast.contract.guess.sections import clock_section, monthly_charge, table_section
-from holdfast.contract.history import History, TableKind
+from holdfast.contract.history import Clock, History, TableKind
 from holdfast.contract.infer import tidy
 from holdfast.contract.table import as_table
 from holdfast.errors import DataError, UsageError, nearest
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from holdfast.contract.history import ChurnEvent
     from holdfast.contract.infer import NotePath
 
+_ZONES = 'Write one such as "Europe/Berlin" or "UTC".'
 _JOIN = (
     "Join them into one table with a row a customer, and name the column that says who left: "
     "holdfast init customers.csv --label Churn"
@@ -97,6 +98,8 @@ def infer_history(
         UsageError: what is asked for is not in the tables.
         DataError: no table says when anything happened, or whose row it is.
     """
+    if time_zone is not None:
+        _insist_on_zone(time_zone)
     called = name_tables(tables)
     left_out: dict[str, str] = {}
     frames = _frames(tables, called, left_out)
@@ -122,6 +125,13 @@ def infer_history(
     return InferredHistory(
         history, {("clock", key): note for key, note in clock_notes.items()} | notes, left_out
     )
+
+
+def _insist_on_zone(name: str) -> None:
+    try:
+        Clock(time_zone=name)
+    except ValidationError as error:
+        raise UsageError(f'"{name}" is no time zone.', where="--time-zone", hint=_ZONES) from error
 
 
 def name_tables(tables: Iterable[str]) -> dict[str, str]:
