@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
-from holdfast.contract.history import ChurnEvent, TableKind
+from holdfast.contract.history import ChurnEvent, Clock, History, HistoryChurn, Table, TableKind
 from holdfast.contract.load import NoContractError, is_history, load_contract, load_history, parse_history
 from holdfast.errors import ContractError
 
@@ -165,6 +168,16 @@ def test_a_second_table_of_customers_has_no_times(load):
     assert load(GOOD.replace("[features]", more + "[features]")).customers == "people"
     with pytest.raises(ContractError, match='belong to the first table of customers, "people"'):
         load(GOOD.replace("[features]", more + 'begin = "since"\n[features]'))
+
+
+def test_the_documentation_has_every_key_and_an_example_that_loads(tmp_path):
+    page = (Path(__file__).parents[2] / "docs" / "contract.md").read_text()
+    example = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)[-1]
+    (tmp_path / "churn.toml").write_text(example)
+    assert load_history(tmp_path / "churn.toml").name == "gym"
+    said = set(re.findall(r"`([a-z_]+)(?: =[^`]*)?`", page))
+    for model in (History, Clock, HistoryChurn, Table):
+        assert model.model_fields.keys() - said <= {"clock", "tables", "features", "churn", "economics"}
 
 
 def test_a_link_that_leads_out_of_the_folder_is_not_followed(folder, load, tmp_path_factory):
