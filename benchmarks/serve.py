@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -138,6 +139,24 @@ def measure(work: Path, seconds: float, only: list[str] | None) -> None:
                     if found.failed:
                         sys.exit(f"Of our answers to batches of {rows:,}: {found.failed}.")
                     line(f"{name}, batches of {rows:,}, 4", f"{found}; {found.rate * rows:,.0f} customers/s")
+                beside_batches(name, ours, scripts, seconds)
+
+
+def beside_batches(name: str, ours: str, scripts: dict[str, Path], seconds: float) -> None:
+    """A client of single predictions, alone and beside two that send batches of 1,000 without a pause."""
+    url, batches_url = f"{ours}/predict", f"{ours}/predict/batch"
+    alone = wrk(url, scripts["/predict"], 1, seconds)
+    of_batches = wrk(batches_url, scripts["1000"], 2, seconds)
+    with ThreadPoolExecutor(1) as pool:
+        others = pool.submit(wrk, batches_url, scripts["1000"], 2, seconds + 2)
+        beside = wrk(url, scripts["/predict"], 1, seconds)
+        slowed = others.result()
+    for found in (alone, of_batches, beside, slowed):
+        if found.failed:
+            sys.exit(f"Of our answers beside batches: {found.failed}.")
+    line(f"{name}, 1 alone", str(alone))
+    line(f"{name}, 1 beside batches", f"{beside}; of p50 alone {beside.p50 / alone.p50:.1f}")
+    line(f"{name}, batches beside 1", f"{slowed}; of their rate alone {slowed.rate / of_batches.rate:.2f}")
 
 
 def trained(work: Path) -> tuple[Path, Path]:

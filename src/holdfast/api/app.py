@@ -45,7 +45,7 @@ METHOD_NOT_ALLOWED = 405
 BATCHES_QUEUE = 4
 """So many times as many customers may wait in batches as one by one: who sends a thousand waits longer."""
 
-WAY_SECONDS = 0.005
+WAY_SECONDS = 0.002
 """So long, at most, does each step of a batch wait for single predictions."""
 
 
