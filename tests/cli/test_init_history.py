@@ -7,6 +7,7 @@ import pytest
 
 from holdfast.contract.history import ChurnEvent
 from holdfast.contract.load import load_history
+from holdfast.store import engine
 
 FIRST = date(2022, 1, 1)
 
@@ -129,3 +130,18 @@ def test_of_long_tables_the_first_rows_are_looked_at_and_that_is_said(holdfast, 
     monkeypatch.setattr("holdfast.cli.tables.MOST_CELLS", 800)
     done = holdfast("init", "--tables", "shop")
     assert "visits: only the first 400 rows were looked at" in done.out
+
+
+def test_tables_of_a_database_are_named_without_its_password(holdfast, postgres, tmp_path, shop):
+    url = postgres.url()
+    database = engine(url)
+    for name, file in (("members", "memberships.csv"), ("customers", "customers.csv")):
+        pl.read_csv(shop / file).write_database(name, database)
+    database.dispose()
+    done = holdfast("init", "--tables", url)
+    assert done.code == 0, done.err
+    assert "HOLDFAST_SOURCE_URL" in done.out
+    history = load_history(tmp_path / "churn.toml")
+    assert {table.source for table in history.tables.values()} == {"table:customers", "table:members"}
+    assert history.churn.table == "members"
+    assert "://" not in (tmp_path / "churn.toml").read_text()

@@ -42,6 +42,8 @@ class Found:
     guessed: InferredHistory
     rows: dict[str, int]
     partly: dict[str, int]
+    database: bool
+    """Whether the tables are in a database, whose address the settings must have from now on."""
 
 
 def find_tables(place: str, out: Path, asked: Asked, settings: Settings, progress: Progress) -> Found:
@@ -82,7 +84,7 @@ def find_tables(place: str, out: Path, asked: Asked, settings: Settings, progres
         time_zone=asked.time_zone,
         customer=asked.customer,
     )
-    return Found(guessed, rows, partly)
+    return Found(guessed, rows, partly, _is_database(place))
 
 
 def _listed(place: str, settings: Settings) -> tuple[Path, list[str], Settings]:
@@ -90,12 +92,18 @@ def _listed(place: str, settings: Settings) -> tuple[Path, list[str], Settings]:
     from holdfast.sources import list_tables  # noqa: PLC0415 - help must not wait for it
 
     if "://" in place:
-        if not place.startswith("s3://"):
-            settings = settings.model_copy(update={"source_url": place})
+        if _is_database(place):
+            from pydantic import SecretStr  # noqa: PLC0415 - only for databases
+
+            settings = settings.model_copy(update={"source_url": SecretStr(place)})
         return Path(), list_tables(place, settings), settings
     if Path(place).is_file():
         return Path(place).parent, [Path(place).name], settings
     return Path(place), list_tables(place, settings), settings
+
+
+def _is_database(place: str) -> bool:
+    return "://" in place and not place.startswith("s3://")
 
 
 def _read(source: str, root: Path, settings: Settings, progress: Progress) -> tuple[pl.DataFrame, int]:
@@ -192,6 +200,8 @@ def words(found: Found, out: Path) -> Iterator[RenderableType]:
         yield listed
     if len(excluded) > MOST_SHOWN:
         yield Text(f"  and {len(excluded) - MOST_SHOWN:,} more")
+    if found.database:
+        yield Text("Note: the contract has no address: set HOLDFAST_SOURCE_URL to that of the database.")
     yield Text(
         f"Every guess and its reason is in {out}. Read it, correct it, then: holdfast check {typed(out)}"
     )
