@@ -9,14 +9,17 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import polars as pl
 
-from holdfast.contract.load import load_contract
+from holdfast.contract.load import load_contract, parse_history
 from holdfast.contract.table import as_table
 from holdfast.decisions import decide
+from holdfast.errors import UsageError
 from holdfast.features import Encoder, FeatureProgram
 from holdfast.model.artefact import ArtefactError, read_json, verify
 from holdfast.model.calibration import Calibrator
 from holdfast.model.ensemble import Ensemble
 from holdfast.model.explain import Reasons
+from holdfast.model.survival import FILE as SURVIVAL_FILE
+from holdfast.model.survival import MONTHS, Survival
 from holdfast.quality.conform import Conformed, conform
 
 if TYPE_CHECKING:
@@ -24,9 +27,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from holdfast.contract import Contract
+    from holdfast.contract.history import History
     from holdfast.quality.counts import Counts
 
 UNREGISTERED = "unregistered"
+
+HISTORY_FILE = "history.json"
+"""In an artefact that learned from a history: its contract, own queries with it."""
 
 RARELY = 0.05
 """Share of training customers without a value, below which a model hardly knows what its absence means."""
@@ -83,6 +90,9 @@ class Model:
         threshold: probability from which a customer is acted on.
         facts: ``manifest``, ``metrics``, ``importance``, ``card``, ``baseline`` as the artefact holds them.
         version: label of the registered version, such as ``v3``.
+        path: the artefact's directory.
+        history: the contract of the tables that its features are built from, if it learned from a history.
+        survival: the time until churn, if it learned that.
     """
 
     def __init__(
@@ -94,7 +104,11 @@ class Model:
         *,
         version: str = UNREGISTERED,
         path: Path | None = None,
+        history: History | None = None,
+        survival: Survival | None = None,
     ) -> None:
+        self.history = history
+        self._survival = survival
         self.scorer = scorer
         self.contract = contract
         self.threshold = threshold
@@ -138,7 +152,12 @@ class Model:
                 "baseline": read_json(folder, "baseline.json"),
                 "card": (folder / "model_card.md").read_text(encoding="utf-8"),
             }
-            model = cls(scorer, contract, float(described["threshold"]), facts, version=version, path=folder)
+            history = _history(folder, manifest, contract)
+            survival = Survival.load(folder) if SURVIVAL_FILE in manifest["files"] else None
+            model = cls(
+                scorer, contract, float(described["threshold"]), facts, version=version, path=folder,
+                history=history, survival=survival,
+            )  # fmt: skip
             model._probe()
         except ArtefactError:
             raise
@@ -158,6 +177,10 @@ class Model:
             raise ValueError("it gives no probability")
         if parts.shape != matrix.shape or not np.isfinite(parts).all():
             raise ValueError("it gives no reasons")
+        if self._survival is not None:
+            alive = self._survival.curve(matrix, probability)
+            if alive.shape != (1, MONTHS) or not ((alive >= 0) & (alive <= 1)).all():
+                raise ValueError("it gives no survival")
 
     def conform(self, frame: pl.DataFrame, *, first_row: int = 1, rows: pl.Series | None = None) -> Conformed:
         """Hold a table against the model's contract. See `holdfast.quality.conform.conform`."""
@@ -205,6 +228,54 @@ class Model:
         """
         conformed = self.conform(as_table(frame))
         return Scored(self.answer(conformed, reasons=reasons), conformed.rejects, conformed.counts)
+
+    @property
+    def knows_survival(self) -> bool:
+        """Whether it learned the time until churn."""
+        return self._survival is not None
+
+    def survival(self, frame: pl.DataFrame | pd.DataFrame) -> pl.DataFrame:
+        """How likely each customer is still there in 1 to 12 months, and how many months are expected.
+
+        A month is 30 days, counted from as_of and the contract's lead. For inactivity, a customer is gone
+        once silent for the whole horizon.
+
+        Args:
+            frame: the customers, described as of one moment.
+
+        Returns:
+            One row a customer that conforms: ``customer_id, churn_probability, survival_1`` to
+            ``survival_12`` and ``expected_months``. 1 - survival at the horizon is the churn probability.
+
+        Raises:
+            UsageError: the model learned from a single table, which tells no times.
+        """
+        conformed = self.conform(as_table(frame))
+        curve, probability, expected = self.survival_of(conformed.frame)
+        months = {f"survival_{month + 1}": curve[:, month] for month in range(MONTHS)}
+        columns = {"churn_probability": probability, **months, "expected_months": expected}
+        return pl.DataFrame([conformed.ids.alias("customer_id")]).with_columns(
+            pl.Series(name, values, dtype=pl.Float64) for name, values in columns.items()
+        )
+
+    def survival_of(
+        self, conformed: pl.DataFrame
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+        """Survival curve (n, 12), churn probability (n,) and expected months (n,) of conformed rows.
+
+        Raises:
+            UsageError: as `survival`.
+        """
+        if self._survival is None:
+            raise UsageError(
+                "This model knows no time until churn: it learned from a single table.",
+                where=f"{self.name} {self.version}",
+                hint="Train on a history: `holdfast init --tables FOLDER`.",
+            )
+        matrix = self.scorer.matrix(conformed)
+        probability = self.scorer.of_matrix(matrix)
+        curve = self._survival.curve(matrix, probability)
+        return curve, probability, self._survival.expected_months(matrix, probability)
 
     def explain(self, frame: pl.DataFrame | pd.DataFrame) -> pl.DataFrame:
         """What moves each customer's probability away from the average customer's, strongest first.
@@ -261,6 +332,20 @@ def _restore(folder: Path, contract: Contract, described: dict[str, Any]) -> Sco
         raise ValueError("the model was trained on other columns than the features give")
     calibrator = Calibrator.restore(described["calibrator"])
     return Scorer(program, encoder, Ensemble.load(folder, described), calibrator)
+
+
+def _history(folder: Path, manifest: dict[str, Any], contract: Contract) -> History | None:
+    """The history that the features are built from; each column of the contract must be one of them."""
+    if HISTORY_FILE not in manifest["files"]:
+        return None
+    from holdfast.history.build import record_contract  # noqa: PLC0415 - DuckDB is slow to import
+
+    history = parse_history(read_json(folder, HISTORY_FILE), where=HISTORY_FILE)
+    made = record_contract(history).columns
+    strange = [name for name, column in contract.inputs.items() if made.get(name) != column]
+    if strange:
+        raise ValueError(f'the history gives no feature "{strange[0]}" such as the model needs')
+    return history
 
 
 _EXPLAINED = pl.Schema(

@@ -11,7 +11,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from holdfast.contract import Contract
+    from holdfast.contract.history import History
+    from holdfast.model.survival import Survival
     from holdfast.quality.report import QualityReport
+    from holdfast.training.byperiod import Backtest
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,10 @@ class Findings:
         warnings: what a careful reader must know, in plain words.
         quality: what the data looked like.
         facts: of the manifest: ``created, holdfast, recipe, contract_digest, data_digest, libraries``.
+        history: the contract of the tables, where the examples were built from a history.
+        backtest: with a history: the figures by period. ``test`` is then the last period, ``leaderboard`` of
+            the periods before it.
+        survival: with a history: the time until churn.
     """
 
     contract: Contract
@@ -63,3 +70,6 @@ class Findings:
     warnings: list[str]
     quality: QualityReport
     facts: dict[str, Any]
+    history: History | None = None
+    backtest: Backtest | None = None
+    survival: Survival | None = None

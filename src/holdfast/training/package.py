@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from holdfast.contract.write import render as render_contract
 from holdfast.model.artefact import write_json, write_manifest
+from holdfast.model.model import HISTORY_FILE
 from holdfast.training.card import model_card
 from holdfast.training.plots import draw
 from holdfast.training.report import render as render_report
@@ -29,6 +30,10 @@ def write_artefact(
     learned = {"record": scorer.program.record, "encoder": scorer.encoder.state()}
     write_json(folder, "features.json", learned)
     members = scorer.ensemble.save(folder)
+    if findings.history is not None:
+        write_json(folder, HISTORY_FILE, findings.history.canonical())
+    if findings.survival is not None:
+        findings.survival.save(folder)
     described = {
         **members,
         "calibrator": scorer.calibrator.state(),

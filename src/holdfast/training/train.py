@@ -40,8 +40,9 @@ if TYPE_CHECKING:
 
     import pandas as pd
     import polars as pl
+    from numpy.typing import NDArray
 
-    from holdfast.contract import Contract
+    from holdfast.contract import Contract, Economics
     from holdfast.model.model import Scorer
     from holdfast.quality.conform import Conformed
     from holdfast.registry import Version
@@ -134,7 +135,7 @@ def train(
     candidates = search.run([n for n in names if not (n == "stack" and task.sampled)])
     chosen, within = choose(candidates, search.y)
     compared = task.smote(search, names)
-    threshold, threshold_why = _threshold(contract, chosen)
+    threshold, threshold_why = threshold_for(contract.economics, chosen.probability)
     measured, deployed = task.build(chosen, program, search)
     told.start("measuring on the customers set aside", None)
     test_p = measured.probability(task.test_frame)
@@ -180,7 +181,7 @@ def train(
         features_note=note,
         warnings=warnings,
         quality=explore(raw, contract),
-        facts=_facts(contract, found, chosen),
+        facts=facts_of(contract, data_digest(found), chosen),
     )
     metrics = {
         "test": figures,
@@ -189,15 +190,19 @@ def train(
         "threshold": threshold,
     }
     registry = None if home is None else Registry(home, actor=actor)
-    return _packed(deployed, findings, metrics, baseline(found.frame, chosen.probability), registry)
+    return packed(deployed, findings, metrics, baseline(found.frame, chosen.probability), registry)
 
 
-def _threshold(contract: Contract, chosen: Candidate) -> tuple[float, str]:
-    """From the economics; raised where the capacity allows fewer contacts than would pay."""
-    economics = contract.economics
+def threshold_for(economics: Economics, probability: NDArray[np.float64]) -> tuple[float, str]:
+    """From the economics; raised where the capacity allows fewer contacts than would pay.
+
+    Args:
+        economics: what a mistake costs.
+        probability: of customers who did not teach the model.
+    """
     pays = profit_threshold(economics)
-    if economics.capacity is not None:
-        reachable = float(np.quantile(chosen.probability, 1 - economics.capacity))
+    if economics.capacity is not None and len(probability):
+        reachable = float(np.quantile(probability, 1 - economics.capacity))
         if reachable > pays:
             return reachable, (
                 f"Acting pays from {pays:.3f}, but capacity allows {economics.capacity:.0%} of customers: "
@@ -206,15 +211,15 @@ def _threshold(contract: Contract, chosen: Candidate) -> tuple[float, str]:
     return pays, "Acting on a customer pays from this probability on, by the contract's economics."
 
 
-def _facts(contract: Contract, found: Conformed, chosen: Candidate) -> dict[str, Any]:
-    """What the manifest says beside the files' checksums."""
+def facts_of(contract: Contract, digest: str, chosen: Candidate) -> dict[str, Any]:
+    """What the manifest says beside the files' checksums; ``digest`` is the data's."""
     return {
         "name": contract.name,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "recipe": f"{chosen.name} ({chosen.note})" if chosen.note else chosen.name,
         "holdfast": installed("holdfast"),
         "contract_digest": contract.digest(),
-        "data_digest": data_digest(found),
+        "data_digest": digest,
         "libraries": {name: installed(name) for name in _LIBRARIES},
     }
 
@@ -228,7 +233,7 @@ def data_digest(found: Conformed) -> str:
     return hashlib.sha256(stream.getbuffer()).hexdigest()
 
 
-def _packed(
+def packed(
     scorer: Scorer,
     findings: Findings,
     metrics: dict[str, Any],

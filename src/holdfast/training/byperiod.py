@@ -1,0 +1,177 @@
+"""How a backtest went, period by period, beside naive rules that know as much of the past."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+
+from holdfast.features import Encoder, FeatureProgram
+from holdfast.training.linear import fit_spline_logistic
+from holdfast.training.metrics import calibration_line, evaluate_predictions
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from holdfast.contract import Contract, Economics
+    from holdfast.training.examples import Examples
+    from holdfast.training.rolling import Rolling
+
+PIPELINE = "model"
+BASE_RATE = "base rate so far"
+FIGURES = (
+    "roc_auc", "log_loss", "brier", "calibration_error", "lift_top_decile", "profit_per_customer",
+)  # fmt: skip
+_RULES = ("days_since_last", "days_since_begin", "days_since_first")
+_RULE_ROWS = 100_000
+
+
+@dataclass(frozen=True)
+class Backtest:
+    """A backtest in figures.
+
+    Attributes:
+        periods: one row a judged period and predictor, in order of time: ``period, who`` (`PIPELINE`,
+            `BASE_RATE` or the rule's name), ``last`` (the period that was untouched until the end),
+            ``chosen`` (the candidate that the model was then), ``rows, left, base_rate`` (share who left),
+            ``learned_rows, learned_rate`` (of the labels known when the period began), ``mean_predicted``,
+            `FIGURES`, ``calibration_intercept, calibration_slope``.
+        rule: the feature of the naive rule; None where the tables have none for it.
+        dropped: feature to the reason why the deployed model does without it.
+        kept: how many features it has.
+        last: name of the last period.
+        learned_until: last period whose labels were known when it began.
+        counts: ``rows`` and ``customers`` with a label, ``left``, ``built`` (rows the deployed model learned
+            from).
+    """
+
+    periods: pl.DataFrame
+    rule: str | None
+    dropped: dict[str, str]
+    kept: int
+    last: str
+    learned_until: str
+    counts: dict[str, int]
+
+    def of(self, who: str) -> pl.DataFrame:
+        """The rows of one predictor."""
+        return self.periods.filter(pl.col("who") == who)
+
+    def as_dict(self) -> dict[str, Any]:
+        """As plain JSON types."""
+        numbers = pl.col(pl.Float64).fill_nan(None)
+        return {
+            "periods": self.periods.with_columns(numbers).to_dicts(),
+            "rule": self.rule,
+            "dropped": self.dropped,
+            "features_kept": self.kept,
+            "last": self.last,
+            "learned_until": self.learned_until,
+            "counts": self.counts,
+        }
+
+
+def rule_feature(contract: Contract, table: str) -> str | None:
+    """The feature of the recency rule: days since the churn table's last event, else since joining."""
+    names = list(contract.inputs)
+    wanted = [f"{table}_{_RULES[0]}"]
+    wanted += [
+        name for ending in (_RULES[1], _RULES[0], _RULES[2]) for name in names if name.endswith(ending)
+    ]
+    return next((name for name in wanted if name in names), None)
+
+
+def figures_by_period(
+    examples: Examples,
+    contract: Contract,
+    rolling: Rolling,
+    last_rows: NDArray[np.int64],
+    last_p: NDArray[np.float64],
+    *,
+    rule: str | None,
+    threshold: float,
+    economics: Economics,
+) -> pl.DataFrame:
+    """`Backtest.periods`.
+
+    Args:
+        examples: loaded rows.
+        contract: describes them.
+        rolling: the backtest.
+        last_rows: rows of the last period.
+        last_p: the measured model's probabilities of them.
+        rule: feature of the naive rule.
+        threshold: from which customers are acted on.
+        economics: what a mistake costs.
+    """
+    plan = examples.schedule
+    found: list[dict[str, Any]] = []
+    for number in (*plan.judged, plan.last):
+        is_last = number == plan.last
+        here = last_rows if is_last else rolling.rows[rolling.period == number]
+        learn = examples.sample(plan.before(number), _RULE_ROWS)
+        known, rate = examples.known_before(number)
+        told = {PIPELINE: last_p if is_last else rolling.pipeline[rolling.period == number]}
+        told[BASE_RATE] = np.full(len(here), rate)
+        if rule is not None:
+            told[f"{rule} alone"] = _rule(examples, contract, rule, learn, here)
+        y = examples.y[here]
+        shared = {
+            "period": plan.periods[number].name,
+            "last": is_last,
+            "chosen": rolling.chosen[number],
+            "rows": len(y),
+            "left": int(y.sum()),
+            "base_rate": float(y.mean()),
+            "learned_rows": known,
+            "learned_rate": rate,
+        }
+        found += [
+            shared | {"who": who} | _judged(y, p, threshold=threshold, economics=economics)
+            for who, p in told.items()
+        ]
+    return pl.DataFrame(found, infer_schema_length=None)
+
+
+def _judged(
+    y: NDArray[np.int8], p: NDArray[np.float64], *, threshold: float, economics: Economics
+) -> dict[str, Any]:
+    figures = evaluate_predictions(y, p, threshold=threshold, economics=economics)
+    same = bool(p.min() == p.max())
+    intercept, slope = calibration_line(y, p)
+    return {
+        "mean_predicted": float(p.mean()),
+        **{name: None if same and name == "lift_top_decile" else figures[name] for name in FIGURES},
+        "calibration_intercept": intercept,
+        "calibration_slope": float("nan") if same else slope,
+    }
+
+
+def _rule(
+    examples: Examples,
+    contract: Contract,
+    rule: str,
+    learn: NDArray[np.int64],
+    judged: NDArray[np.int64],
+) -> NDArray[np.float64]:
+    """A logistic curve of one feature, fitted on the rows ``learn``."""
+    from scipy.special import expit  # noqa: PLC0415 - slow to import
+
+    only = contract.model_copy(update={"columns": {rule: contract.columns[rule]}})
+    program = FeatureProgram(only, record=False)
+    y = examples.y[learn]
+    encoder = Encoder(program)
+    X = encoder.fit_transform(program.frame(examples.frame[learn]), y, seed=0)
+    if not encoder.slots:  # one value for all
+        return np.full(len(judged), float(y.mean()))
+    curve = fit_spline_logistic(X, y, encoder.slots, [1.0])[0]
+    return np.asarray(expit(curve.logit(encoder.transform(program.frame(examples.frame[judged])))))
+
+
+def drift_of(periods: Sequence[float]) -> float:
+    """How far the base rate moved at most between two periods in a row; 0 with fewer than two."""
+    return float(np.abs(np.diff(periods)).max()) if len(periods) > 1 else 0.0

@@ -1,0 +1,177 @@
+"""The labelled rows of a history as training reads them: a bounded, deterministic sample of a table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+
+from holdfast.quality.conform import conform
+from holdfast.quality.table import TableError
+from holdfast.training.periods import periods, schedule
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from holdfast.contract import Contract
+    from holdfast.training.periods import Schedule
+
+BUILD_ROWS = 300_000
+"""The chosen recipe is built on so many rows at the most."""
+
+JUDGED_ROWS = 20_000
+"""Of a period of the backtest at the most; every candidate is judged on the same."""
+
+TEST_ROWS = 100_000
+"""Of the last period at the most."""
+
+KEYS = ("customer", "as_of")
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Labelled rows of (customer, as_of), in order of time and customer.
+
+    Attributes:
+        frame: the contract's inputs, typed; one row an example.
+        customer: number of the customer of each row, shape (n,); equal for one customer's rows.
+        ids: the customers' own names, one a row.
+        as_of: of each row.
+        y: 1 left, 0 stayed.
+        period: number of each row's period.
+        draw: uniform in [0, 1), one a row: who has the smallest are sampled first.
+        schedule: which period learns from which.
+        counts: labelled rows and customers in the whole table, and how many are loaded.
+    """
+
+    frame: pl.DataFrame
+    customer: NDArray[np.int64]
+    ids: pl.Series
+    as_of: pl.Series
+    y: NDArray[np.int8]
+    period: NDArray[np.int64]
+    draw: NDArray[np.float64]
+    schedule: Schedule
+    counts: dict[str, int]
+    totals: NDArray[np.int64]
+    """Labelled rows and leavers of each period in the whole table, shape (periods, 2)."""
+    left_at: pl.Series
+    """When the customer of each row left; null where that is not known, or is no single moment."""
+    keys: pl.DataFrame
+    """Of every labelled row: ``number, as_of, y, left_at, in_window`` (left within the label's window)."""
+
+    def known_before(self, number: int) -> tuple[int, float]:
+        """How many labels were known when a period began, and the share of them who left."""
+        rows, left = self.totals[self.schedule.before(number)].sum(axis=0)
+        return int(rows), float(left / rows)
+
+    def sample(self, among: NDArray[np.int64], most: int) -> NDArray[np.int64]:
+        """Numbers of at most ``most`` rows of the periods ``among``, in order; the same every time."""
+        rows = np.flatnonzero(np.isin(self.period, among))
+        if len(rows) > most:
+            rows = np.sort(rows[np.argsort(self.draw[rows], kind="stable")[:most]])
+        return rows
+
+
+def load_examples(
+    table: Path | pl.DataFrame, contract: Contract, moments: pl.DataFrame, *, seed: int
+) -> Examples:
+    """Read what training needs of a built table; the rest stays on disk.
+
+    Args:
+        table: columns ``customer, as_of, churned`` (null where it is neither) and the contract's inputs;
+            a frame, or a Parquet file or folder of them.
+        contract: describes it.
+        moments: ``as_of, label_end, label_known`` of each snapshot.
+        seed: of the sample.
+
+    Raises:
+        TableError: no row has a label, or all the same.
+        PeriodsError: the history is too short.
+    """
+    scanned = table.lazy() if isinstance(table, pl.DataFrame) else pl.scan_parquet(table)
+    label = contract.churn.label
+    left_at = pl.col("left_at") if "left_at" in scanned.collect_schema() else pl.lit(None).alias("left_at")
+    left_at = left_at.cast(pl.Datetime("us"))
+    keyed: Any = scanned.select(*KEYS, pl.col(label).cast(pl.Int8), left_at).with_row_index("place")
+    keys = keyed.filter(pl.col(label).is_not_null()).collect().sort("as_of", "customer")
+    if keys.height == 0 or keys[label].n_unique() < 2:  # noqa: PLR2004 - left, stayed
+        raise TableError(
+            "No snapshot has both customers who left and customers who stayed.",
+            hint="`holdfast check` shows the churn rate by snapshot and for other horizons.",
+        )
+    found, numbered = periods(moments.filter(pl.col("as_of").is_in(keys["as_of"].unique().implode())))
+    keys = keys.join(numbered, on="as_of", how="left", maintain_order="left")
+    plan = schedule(found, keys["period"].to_numpy(), keys[label].to_numpy())
+    keys = keys.with_columns(
+        pl.Series("draw", np.random.default_rng(seed).random(keys.height)),
+        customer=pl.col("customer").cast(pl.String),
+        number=pl.col("customer").rank("dense").cast(pl.Int64) - 1,
+    )
+    wanted = keys[_wanted(keys, plan)]
+    counts = {
+        "rows": keys.height,
+        "customers": keys["number"].n_unique(),
+        "left": int(keys[label].sum()),
+        "loaded": wanted.height,
+    }
+    inputs = list(contract.inputs)
+    rows = scanned.select(inputs).with_row_index("place")
+    features = rows.filter(pl.col("place").is_in(wanted["place"].implode())).collect()
+    features = wanted.select("place").join(features, on="place", how="left", maintain_order="left")
+    unkeyed = contract.model_copy(update={"columns": {name: contract.columns[name] for name in inputs}})
+    conformed = conform(features, unkeyed)
+    if conformed.rejects.height:
+        first = conformed.rejects.row(0, named=True)
+        raise TableError(
+            f"A built feature breaks its own contract: {first['reason']}.",
+            where=f"column {first['column']}, value {first['value']}",
+            hint="Build the features again.",
+        )
+    return Examples(
+        frame=conformed.frame,
+        customer=wanted["number"].to_numpy(),
+        ids=wanted["customer"],
+        as_of=wanted["as_of"],
+        y=wanted[label].to_numpy(),
+        period=wanted["period"].to_numpy(),
+        draw=wanted["draw"].to_numpy(),
+        schedule=plan,
+        counts=counts,
+        totals=_totals(keys, label, len(found)),
+        left_at=wanted["left_at"],
+        keys=_keys(keys, label, moments),
+    )
+
+
+def _keys(keys: pl.DataFrame, label: str, moments: pl.DataFrame) -> pl.DataFrame:
+    ends = keys.join(moments.select("as_of", "label_end"), on="as_of", how="left", maintain_order="left")
+    return ends.select(
+        "number",
+        "as_of",
+        pl.col(label).alias("y"),
+        "left_at",
+        in_window=pl.col("left_at") < pl.col("label_end"),
+    )
+
+
+def _totals(keys: pl.DataFrame, label: str, periods_: int) -> NDArray[np.int64]:
+    period, y = keys["period"].to_numpy(), keys[label].to_numpy()
+    rows = np.bincount(period, minlength=periods_)
+    left = np.bincount(period[y == 1], minlength=periods_)
+    return np.column_stack([rows, left]).astype(np.int64)
+
+
+def _wanted(keys: pl.DataFrame, plan: Schedule) -> NDArray[np.int64]:
+    """Rows that anything will look at: a sample to build on, one of each judged period, the last period."""
+    draw, period = keys["draw"].to_numpy(), keys["period"].to_numpy()
+    order = np.argsort(draw, kind="stable")
+    before = np.isin(period[order], plan.before(plan.last))
+    chosen = [order[:BUILD_ROWS], order[before][:BUILD_ROWS]]
+    chosen += [order[period[order] == number][:JUDGED_ROWS] for number in plan.judged]
+    chosen.append(order[period[order] == plan.last][:TEST_ROWS])
+    return np.unique(np.concatenate(chosen))

@@ -1,0 +1,96 @@
+"""What each setting of a candidate says of rows: one fit gives the log-odds after every number of rounds."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from holdfast.model.estimators.boosters import CatBoost, LightGBM, XGBoost
+from holdfast.training.fitting import fit
+from holdfast.training.linear import fit_spline_logistic
+from holdfast.training.recipes import BOOSTERS, Recipe, default_recipe, first_tries
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from holdfast.model.estimators import Estimator
+    from holdfast.training.crossval import Fold
+
+ROUNDS = (25, 50, 75, 100, 150, 200, 300, 400)
+"""Boosting rounds that are tried: one fit of the most gives them all."""
+
+UNTRIED = 150
+"""Rounds where no earlier period says how many are good."""
+
+PENALTIES = (0.003, 0.02, 0.1, 1.0)
+UNTRIED_PENALTY = 0.02
+
+
+def family(name: str, rows: int) -> list[Recipe]:
+    """The settings of a candidate that are tried, those to start from first.
+
+    They are the same whatever the data say, so that no period decides what is tried on an earlier one.
+
+    Args:
+        name: one of `recipes.SINGLE`.
+        rows: training rows of a fold.
+    """
+    if name == "logistic_regression":
+        rest = [C for C in PENALTIES if C != UNTRIED_PENALTY]
+        return [Recipe(name, {"C": C}) for C in (UNTRIED_PENALTY, *rest)]
+    start = default_recipe(name, rows)
+    if name not in BOOSTERS:
+        return [start]
+    rounds = [UNTRIED, *(count for count in ROUNDS if count != UNTRIED)]
+    return [Recipe(name, settings, count) for settings in first_tries(start) for count in rounds]
+
+
+def judged_logits(
+    settings: list[Recipe], fold: Fold, *, seed: int
+) -> tuple[NDArray[np.float64], float, float]:
+    """Log-odds of a fold's judged rows under each of a `family`'s settings.
+
+    Returns:
+        Log-odds, shape (n, settings), and one-thread seconds of fitting and of scoring once.
+    """
+    begin = time.thread_time()
+    logit = np.zeros((len(fold.judged.y), len(settings)))
+    spent = 0.0
+    if settings[0].name == "logistic_regression":
+        rising = np.argsort([recipe.settings["C"] for recipe in settings])
+        fitted = fit_spline_logistic(
+            fold.train.X, fold.train.y, fold.slots, [settings[at].settings["C"] for at in rising]
+        )
+        for at, model in zip(rising, fitted, strict=True):
+            logit[:, at] = model.logit(fold.judged.X)
+        return logit, time.thread_time() - begin, spent
+    for at, recipe in enumerate(settings):
+        if at and recipe.settings == settings[at - 1].settings:
+            continue
+        group = [k for k, other in enumerate(settings) if other.settings == recipe.settings]
+        most = max((settings[k].rounds or 0) for k in group) or None
+        estimator = fit(
+            Recipe(recipe.name, recipe.settings, most), fold.train, fold.slots, seeds=(seed,)
+        ).estimator
+        scoring = time.thread_time()
+        for k in group:
+            logit[:, k] = _after(estimator, fold.judged.X, settings[k].rounds)
+        spent = (time.thread_time() - scoring) / len(group)
+    return logit, time.thread_time() - begin, spent
+
+
+def _after(estimator: Estimator, X: NDArray[np.float32], rounds: int | None) -> NDArray[np.float64]:
+    """Log-odds after the first ``rounds``; all of them where it is none of the boosters or None."""
+    found: Any
+    if rounds is not None and isinstance(estimator, LightGBM):
+        found = estimator.boosters[0].predict(X, raw_score=True, num_threads=1, num_iteration=rounds)
+    elif rounds is not None and isinstance(estimator, XGBoost) and not estimator.votes:
+        booster = estimator.boosters[0]
+        found = booster.inplace_predict(X, predict_type="margin", iteration_range=(0, rounds))
+    elif rounds is not None and isinstance(estimator, CatBoost):
+        found = estimator.model.predict(X, prediction_type="RawFormulaVal", thread_count=1, ntree_end=rounds)
+    else:
+        found = estimator.logit(X)
+    return np.asarray(found, dtype=np.float64).reshape(len(X))
