@@ -9,11 +9,14 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from holdfast.sources.problems import SourceError, check_columns
+from holdfast.sources.select import OPERATORS
 from holdfast.sources.tables import RawBatch, nothing_malformed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
+
+    from holdfast.sources.source import Where
 
 ORACLE_MARK = b"holdfast.oracle"
 """Key in a Parquet file's metadata that marks a simulator's oracle: the answers, never an input."""
@@ -66,6 +69,50 @@ def parquet_names(path: Path) -> tuple[str, ...]:
         return tuple(_names(path, file))
 
 
+def parquet_schema(path: Path) -> pl.Schema:
+    """The file's column names, stripped, and their types."""
+    with _opened(path) as file:
+        names = _names(path, file)
+    return pl.Schema(zip(names, pl.read_parquet_schema(path).values(), strict=True))
+
+
+def may_hold(file: parquet.ParquetFile, group: int, named: Mapping[str, str], where: Sequence[Where]) -> bool:
+    """Whether a group of rows may have one for which all of ``where`` hold, by its least and most.
+
+    Args:
+        file: the file.
+        group: number of the group, from 0.
+        named: columns of ``where`` to their names in the file.
+        where: the conditions.
+    """
+    told = file.metadata.row_group(group)
+    columns = {told.column(place).path_in_schema: place for place in range(told.num_columns)}
+    for one in where:
+        place = columns.get(named[one.column])
+        held = None if place is None else told.column(place).statistics
+        if held is None or not held.has_min_max:
+            continue
+        try:
+            least, most, value = held.min, held.max, one.value
+            if isinstance(least, float):  # not a number is in no statistics, and more than any
+                continue
+            between = one.op == "==" and least <= value <= most
+            if not between and not any(OPERATORS[one.op](end, value) for end in (least, most)):
+                return False
+        except (TypeError, ValueError):  # of kinds that Python does not compare, or cannot hold
+            continue
+    return True
+
+
+def oracle_as_input(name: str) -> SourceError:
+    """An oracle, where a table was expected."""
+    return SourceError(
+        "The file is a simulator's oracle: it holds the answers and is never an input.",
+        where=name,
+        hint="Use the customers file beside it.",
+    )
+
+
 def is_oracle(path: Path) -> bool:
     """Whether the file is Parquet and marked as a simulator's oracle."""
     try:
@@ -91,9 +138,5 @@ def _opened(path: Path) -> parquet.ParquetFile:
         ) from error
     if ORACLE_MARK in (file.metadata.metadata or {}):
         file.close()
-        raise SourceError(
-            "The file is a simulator's oracle: it holds the answers and is never an input.",
-            where=str(path),
-            hint="Use the customers file beside it.",
-        )
+        raise oracle_as_input(str(path))
     return file

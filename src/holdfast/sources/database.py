@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import random
-import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from holdfast.errors import UsageError
+from holdfast.sources.again import persistently
 from holdfast.sources.problems import SourceError
 
 if TYPE_CHECKING:
@@ -21,9 +20,6 @@ CONNECT_SECONDS = 10
 
 SILENT_SECONDS = 600
 """How long MySQL may say nothing in the middle of its answer."""
-
-FIRST_PAUSE, LONGEST_PAUSE = 0.5, 16.0
-"""Seconds between the first two tries, and at most between two."""
 
 _DRIVERS = {
     "postgresql": "postgresql+psycopg",
@@ -127,6 +123,18 @@ class Database:
                 connection.exec_driver_sql(statement)
             yield connection
 
+    @contextmanager
+    def hanging_up(self, connection: sa.Connection, cursor: Any) -> Iterator[None]:
+        """Hang up if rows are not read to their end: MySQL's driver would read on, even from a dead line."""
+        try:
+            yield
+        except BaseException:
+            connection.invalidate()
+            if self.kind == "mysql":
+                cursor._result.unbuffered_active = False  # noqa: SLF001 - it has no other way to say so
+                cursor.connection = None
+            raise
+
     def persistently(self, work: Callable[[], Iterable[T]], name: str) -> Iterator[T]:
         """What ``work`` gives; after a fault that passes, again from its start.
 
@@ -137,17 +145,13 @@ class Database:
         Raises:
             SourceError: a fault that lasts, or one that came back after the last try.
         """
-        for tries in range(self._retries + 1):
-            try:
-                yield from work()
-            except self._faults as error:
-                passing = _passes(error)
-                if not passing or tries == self._retries:
-                    raise self._failed(error, name, tries + 1 if passing else 1) from error
-                pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2**tries)
-                time.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - so that not all come back at once
-            else:
-                return
+        return persistently(
+            work,
+            retries=self._retries,
+            faults=self._faults,
+            passes=_passes,
+            failed=lambda error, tries: self._failed(error, name, tries),
+        )
 
     def close(self) -> None:
         """Let go of all connections."""

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from holdfast.sources.columnar import is_oracle
+from holdfast.sources.columnar import is_oracle, parquet_schema
+from holdfast.sources.detect import file_kind
 from holdfast.sources.problems import SourceError, not_there
-from holdfast.sources.read import iter_batches, read_names, table_size
+from holdfast.sources.read import read_names, table_size
 from holdfast.sources.source import Source
 
 if TYPE_CHECKING:
@@ -34,13 +35,10 @@ class LocalPart:
         return table_size(self._path).bytes
 
     def schema(self) -> pl.Schema:
-        """Columns and types, from its first row."""
-        first = next(iter_batches(self._path, batch_rows=1), None)
-        return (
-            pl.Schema(dict.fromkeys(read_names(self._path), pl.String))
-            if first is None
-            else first.frame.schema
-        )
+        """Columns and types."""
+        if file_kind(self._path).layout == "parquet":
+            return parquet_schema(self._path)
+        return pl.Schema(dict.fromkeys(read_names(self._path), pl.String()))
 
     def rows(self) -> int | None:
         """Known for Parquet."""

@@ -111,24 +111,19 @@ class SqlPart:
         if asked.limit is not None and not asked.where:
             chosen = chosen.limit(asked.limit)
         texts = dict.fromkeys(columns, pl.String())
-        expected, done = max(1, asked.limit or self.rows() or 1), 0
+        expected, done = asked.limit or self.rows(), 0
         arrow = pl.DataFrame(schema={name: schema[name] for name in columns}).to_arrow().schema
         with (
             parquet.ParquetWriter(path, arrow, compression="lz4") as writer,
             self._database.reading() as connection,
             connection.execution_options(yield_per=PIECE_ROWS).execute(chosen) as rows,
+            self._database.hanging_up(connection, rows.cursor),
         ):
             for piece in rows.partitions():
                 frame = typed(pl.DataFrame(list(map(tuple, piece)), schema=texts, orient="row"), schema)
                 writer.write_table(frame.to_arrow().cast(arrow))
                 done += len(piece)
-                try:
-                    yield min(1.0, done / expected)
-                except (
-                    GeneratorExit
-                ):  # nobody wants the rest: hang up, or the driver would read it to its end
-                    connection.invalidate()
-                    raise
+                yield min(1.0, done / (expected or done + 10 * PIECE_ROWS))
 
 
 def sql_source(url: str, table: str, *, retries: int) -> Source:

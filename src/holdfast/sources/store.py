@@ -4,29 +4,28 @@ from __future__ import annotations
 
 import re
 import tempfile
-from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 import pyarrow as pa
 from pyarrow import fs, parquet
 
 from holdfast.disk import scratch
-from holdfast.sources.columnar import ORACLE_MARK
+from holdfast.sources.again import persistently
+from holdfast.sources.columnar import ORACLE_MARK, may_hold, oracle_as_input
 from holdfast.sources.local import LocalPart, is_part, nothing_in
 from holdfast.sources.problems import NoFileError, SourceError
-from holdfast.sources.select import OPERATORS
 from holdfast.sources.source import SCRATCH, Source, told_of
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterable, Iterator
 
     import polars as pl
 
     from holdfast.settings import Settings
-    from holdfast.sources.source import Asked, Where
+    from holdfast.sources.source import Asked
 
 PIECE = 1 << 23
 """Bytes that are on their way at one time."""
@@ -42,33 +41,111 @@ SILENT_SECONDS = 30.0
 
 CONNECT_SECONDS = 10.0
 
+_LEAST = 4_096
+"""Bytes to ask for at least: a refusal that is longer than the answer asked for cannot be told."""
+
+T = TypeVar("T")
+
+
+class Store:
+    """An S3-compatible store, as the settings describe it. Connects to nothing yet."""
+
+    def __init__(self, settings: Settings) -> None:
+        given: dict[str, Any] = {}
+        if settings.s3_endpoint is not None:
+            parts = urlsplit(settings.s3_endpoint)
+            given |= {"scheme": parts.scheme, "endpoint_override": f"{parts.netloc}{parts.path.rstrip('/')}"}
+        if settings.s3_region is not None:
+            given["region"] = settings.s3_region
+        if settings.s3_access_key_id is not None and settings.s3_secret_access_key is not None:
+            given["access_key"] = settings.s3_access_key_id.get_secret_value()
+            given["secret_key"] = settings.s3_secret_access_key.get_secret_value()
+        self._retries = settings.source_retries
+        self._system = fs.S3FileSystem(
+            connect_timeout=CONNECT_SECONDS,
+            request_timeout=SILENT_SECONDS,
+            # A piece that breaks is asked for again at once; what stays broken, by `ask`.
+            retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=2),
+            **given,
+        )
+
+    def ask(self, work: Callable[[fs.S3FileSystem], Iterable[T]], name: str) -> Iterator[T]:
+        """What ``work`` gives; see `holdfast.sources.again.persistently`.
+
+        Raises:
+            SourceError: a fault that lasts, or one that came back after the last try.
+        """
+        return persistently(
+            lambda: work(self._system),
+            retries=self._retries,
+            faults=(OSError, pa.ArrowException),
+            passes=_passes,
+            failed=lambda error, tries: _failed(error, name, tries),
+        )
+
+    def look(self, address: str) -> fs.FileInfo:
+        """What is at an address.
+
+        Raises:
+            SourceError: as `ask`.
+        """
+        [found] = self.ask(lambda system: [system.get_file_info(_path(address))], address)
+        return found
+
+    def inside(self, address: str) -> list[fs.FileInfo]:
+        """What is directly below a prefix, by name.
+
+        Raises:
+            SourceError: as `ask`.
+        """
+        [found] = self.ask(lambda system: [system.get_file_info(fs.FileSelector(_path(address)))], address)
+        return sorted(found, key=lambda one: str(one.path))
+
 
 class ObjectPart:
     """An object of a store; see `holdfast.sources.source.Part`."""
 
-    def __init__(self, store: fs.S3FileSystem, found: fs.FileInfo) -> None:
+    def __init__(self, store: Store, found: fs.FileInfo) -> None:
         self._store = store
         self._found = found
         self.name = f"s3://{found.path}"
         self.size: int = found.size
 
+    @cached_property
+    def _footer(self) -> parquet.FileMetaData | None:
+        """What it says of itself if it is Parquet."""
+
+        def read(system: fs.S3FileSystem) -> Iterator[parquet.FileMetaData | None]:
+            with system.open_input_file(self._found.path) as file:
+                yield parquet.read_metadata(file) if file.read(_LEAST)[:4] == b"PAR1" else None
+
+        [found] = self._store.ask(read, self.name)
+        return found
+
+    @property
+    def is_oracle(self) -> bool:
+        """Whether it is marked as a simulator's oracle."""
+        return self._footer is not None and ORACLE_MARK in (self._footer.metadata or {})
+
     def schema(self) -> pl.Schema:
         """See `Part`: from the object's head or, if it is Parquet, its footer."""
+        if self.is_oracle:
+            raise oracle_as_input(self.name)
         with scratch(Path(tempfile.gettempdir()), SCRATCH) as folder, told_of(self.name, folder / "table"):
-            if self._is_parquet:
-                with _asking(self.name), self._parquet() as file:
-                    parquet.write_table(file.schema_arrow.empty_table(), folder / "table")
+            if self._footer is not None:
+                empty = self._footer.schema.to_arrow_schema().empty_table()
+                parquet.write_table(empty, folder / "table")
             else:
-                with _asking(self.name), self._store.open_input_file(self._found.path) as file:
-                    (folder / "table").write_bytes(file.read(HEAD))
+                list(
+                    self._store.ask(
+                        lambda system: self._copy_bytes(system, folder / "table", HEAD), self.name
+                    )
+                )
             return LocalPart(folder / "table").schema()
 
     def rows(self) -> int | None:
         """See `Part`: known for Parquet."""
-        if not self._is_parquet:
-            return None
-        with _asking(self.name), self._parquet() as file:
-            return int(file.metadata.num_rows)
+        return None if self._footer is None else int(self._footer.num_rows)
 
     def stamp(self) -> str:
         """See `Part`: name, size and time."""
@@ -78,62 +155,50 @@ class ObjectPart:
         """See `Part`: a copy; of Parquet, only the columns and groups of rows that are asked for."""
         with scratch(Path(tempfile.gettempdir()), SCRATCH) as folder:
             path = folder / "table"
-            with _asking(self.name):
-                yield from self._copy_rows(path, asked) if self._is_parquet else self._copy_bytes(path)
+            if self._footer is None:
+                yield from self._store.ask(lambda system: self._copy_bytes(system, path), self.name)
+            else:
+                yield from self._store.ask(lambda system: self._copy_rows(system, path, asked), self.name)
             yield path
 
-    @cached_property
-    def _is_parquet(self) -> bool:
-        with _asking(self.name), self._store.open_input_file(self._found.path) as file:
-            return bool(file.read(4) == b"PAR1")
-
-    @property
-    def is_oracle(self) -> bool:
-        """Whether it is marked as a simulator's oracle."""
-        if not self._is_parquet:
-            return False
-        with _asking(self.name), self._parquet() as file:
-            return ORACLE_MARK in (file.metadata.metadata or {})
-
-    def _parquet(self) -> parquet.ParquetFile:
-        return parquet.ParquetFile(self._store.open_input_file(self._found.path), pre_buffer=True)
-
-    def _copy_bytes(self, path: Path) -> Iterator[float]:
+    def _copy_bytes(self, system: fs.S3FileSystem, path: Path, most: int | None = None) -> Iterator[float]:
+        size = self.size if most is None else min(most, self.size)
         done = 0
         # Each piece is a request of its own, so a line that breaks costs one piece.
-        with self._store.open_input_file(self._found.path) as file, path.open("wb") as copy:
-            while piece := file.read(PIECE):
+        with system.open_input_file(self._found.path) as file, path.open("wb") as copy:
+            while done < size and (piece := file.read(min(PIECE, size - done))):
                 done += copy.write(piece)
-                yield min(1.0, done / max(1, self.size))
-        if done != self.size:
+                yield done / size
+        if done != size:
             raise SourceError(
                 f"The object had {self.size:,} bytes, and {done:,} came: it changed while it was read.",
                 where=self.name,
                 hint="Try again when whoever writes it has finished.",
             )
 
-    def _copy_rows(self, path: Path, asked: Asked) -> Iterator[float]:
-        with self._parquet() as file:
+    def _copy_rows(self, system: fs.S3FileSystem, path: Path, asked: Asked) -> Iterator[float]:
+        opened = system.open_input_file(self._found.path)
+        with opened, parquet.ParquetFile(opened, metadata=self._footer, pre_buffer=True) as file:
             named = {name.strip(): name for name in file.schema_arrow.names}
-            raw = [named[name] for name in asked.columns if name in named]
+            raw = [named[name] for name in asked.columns]
             groups = [
-                group for group in range(file.num_row_groups) if _may_hold(file, group, named, asked.where)
+                group for group in range(file.num_row_groups) if may_hold(file, group, named, asked.where)
             ]
             enough = asked.limit if asked.limit is not None and not asked.where else file.metadata.num_rows
-            done = 0
             schema = pa.schema([file.schema_arrow.field(name) for name in raw], file.schema_arrow.metadata)
+            done = 0
             with parquet.ParquetWriter(path, schema, compression="lz4") as writer:
                 for batch in file.iter_batches(PIECE_ROWS, row_groups=groups, columns=raw):
-                    if done >= enough:
-                        return
-                    writer.write_batch(batch.select(raw).cast(schema))
+                    writer.write_batch(batch.select(raw))
                     done += batch.num_rows
                     yield min(1.0, done / max(1, enough))
+                    if done >= enough:
+                        return
 
 
 def store_source(address: str, settings: Settings) -> Source:
     """The table that the object ``s3://bucket/key`` is, or the objects directly below that prefix."""
-    return Source(address, lambda: _parts(address, settings))
+    return Source(address, lambda: _parts(address, Store(settings)))
 
 
 def tables_under(address: str, settings: Settings) -> list[str]:
@@ -142,40 +207,30 @@ def tables_under(address: str, settings: Settings) -> list[str]:
     Raises:
         SourceError: it cannot be listed, or there are none.
     """
-    store = _store(settings)
-    with _asking(address):
-        found = []
-        for entry in _listed(store, address):
-            inside = [entry] if entry.type is fs.FileType.File else _listed(store, f"s3://{entry.path}")
-            parts = [ObjectPart(store, one) for one in inside if _is_part(one)]
-            if parts and not parts[0].is_oracle:
-                found.append(f"s3://{entry.path}")
+    store = Store(settings)
+    found = []
+    for entry in store.inside(address):
+        inside = [entry] if entry.type is fs.FileType.File else store.inside(f"s3://{entry.path}")
+        parts = [ObjectPart(store, one) for one in inside if _is_part(one)]
+        if parts and not parts[0].is_oracle:
+            found.append(f"s3://{entry.path}")
     if not found:
         raise nothing_in(address)
     return found
 
 
-def _parts(address: str, settings: Settings) -> list[ObjectPart]:
-    store = _store(settings)
-    with _asking(address):
-        found = store.get_file_info(_path(address))
-        if found.type is fs.FileType.File:
-            return [ObjectPart(store, found)]
-        if found.type is fs.FileType.NotFound:
-            raise NoFileError(
-                "There is no such object.",
-                where=address,
-                hint="Check bucket and key; names are case-sensitive.",
-            )
-        parts = [ObjectPart(store, one) for one in _listed(store, address) if _is_part(one)]
+def _parts(address: str, store: Store) -> list[ObjectPart]:
+    found = store.look(address)
+    if found.type is fs.FileType.File:
+        return [ObjectPart(store, found)]
+    if found.type is fs.FileType.NotFound:
+        raise NoFileError(
+            "There is no such object.", where=address, hint="Check bucket and key; case matters in them."
+        )
+    parts = [ObjectPart(store, one) for one in store.inside(address) if _is_part(one)]
     if not parts:
         raise nothing_in(address)
     return parts
-
-
-def _listed(store: fs.S3FileSystem, address: str) -> list[fs.FileInfo]:
-    found: list[fs.FileInfo] = store.get_file_info(fs.FileSelector(_path(address)))
-    return sorted(found, key=lambda one: one.path)
 
 
 def _is_part(found: fs.FileInfo) -> bool:
@@ -186,58 +241,26 @@ def _path(address: str) -> str:
     return address.removeprefix("s3://").rstrip("/")
 
 
-def _store(settings: Settings) -> fs.S3FileSystem:
-    given: dict[str, Any] = {}
-    if settings.s3_endpoint is not None:
-        parts = urlsplit(settings.s3_endpoint)
-        given |= {"scheme": parts.scheme, "endpoint_override": f"{parts.netloc}{parts.path.rstrip('/')}"}
-    if settings.s3_region is not None:
-        given["region"] = settings.s3_region
-    if settings.s3_access_key_id is not None and settings.s3_secret_access_key is not None:
-        given["access_key"] = settings.s3_access_key_id.get_secret_value()
-        given["secret_key"] = settings.s3_secret_access_key.get_secret_value()
-    return fs.S3FileSystem(
-        connect_timeout=CONNECT_SECONDS,
-        request_timeout=SILENT_SECONDS,
-        # Its standard strategy waits ever longer, with jitter, after faults that pass and after no others.
-        retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=settings.source_retries + 1),
-        **given,
-    )
+def _passes(error: Exception) -> bool:
+    """Whether the same request may succeed in a moment."""
+    said = str(error)
+    return bool(_PASSING.search(said)) and not _LASTING.search(said)
 
 
-def _may_hold(file: parquet.ParquetFile, group: int, named: dict[str, str], where: Sequence[Where]) -> bool:
-    """Whether a group of rows can have one for which all hold, by its smallest and largest values."""
-    told = file.metadata.row_group(group)
-    columns = {told.column(place).path_in_schema: place for place in range(told.num_columns)}
-    for one in where:
-        place = columns.get(named[one.column])
-        held = None if place is None else told.column(place).statistics
-        if held is None or not held.has_min_max or isinstance(one.value, float):  # NaN is in no statistics
-            continue
-        try:
-            ends = (held.min, held.max)
-            if isinstance(ends[0], float):
-                continue
-            # Monotonic in the value: if neither end passes, none does, but for what lies between them.
-            between = one.op == "==" and ends[0] <= one.value <= ends[1]
-            if not between and not any(OPERATORS[one.op](end, one.value) for end in ends):
-                return False
-        except (TypeError, ValueError):  # values of kinds that Python does not compare
-            continue
-    return True
+def _failed(error: Exception, name: str, tries: int) -> SourceError:
+    said = str(error).strip() or type(error).__name__
+    cause = said.splitlines()[0].rstrip(".").rpartition("AWS Error ")[2]
+    hint = next((hint for sign, hint in _HINTS.items() if sign in said), None)
+    often = f" after {tries} tries" if tries > 1 else ""
+    return SourceError(f"The store failed{often}: {cause}.", where=name, hint=hint)
 
 
-@contextmanager
-def _asking(name: str) -> Iterator[None]:
-    """Errors of the store as errors of Holdfast."""
-    try:
-        yield
-    except (OSError, pa.ArrowException) as error:
-        cause = str(error).strip().splitlines()[0].rstrip(".")
-        cause = re.sub(r"^When [^:]*(: |$)", "", cause)
-        hint = next((hint for sign, hint in _HINTS.items() if sign in cause), None)
-        raise SourceError(f"The store failed: {cause}.", where=name, hint=hint) from error
-
+# A short answer that is broken or is a refusal in many words is an INTERNAL_FAILURE to the library.
+_PASSING = re.compile(
+    r"NETWORK_CONNECTION|SLOW_DOWN|THROTTLING|SERVICE_UNAVAILABLE|INTERNAL_FAILURE|REQUEST_TIMEOUT"
+    r"|HTTP status 5\d\d|ETIMEDOUT"
+)
+_LASTING = re.compile(r"curlCode: (6|35|51|58|60|77)\b")  # no such host, or no trust in its certificate
 
 _HINTS = {
     "NO_SUCH_BUCKET": "Check the bucket's name, and HOLDFAST_S3_ENDPOINT.",
