@@ -141,10 +141,27 @@ class Settings(BaseSettings):
         None, ge=256, description="Memory for building features; half of the machine's unless given."
     )
 
+    source_url: SecretStr | None = Field(
+        None, description="Database that tables of the data are read from: postgresql:// or mysql://."
+    )
+    source_retries: int = Field(
+        6, ge=0, le=20, description="How often a source is asked again after a fault that may pass."
+    )
+    s3_endpoint: str | None = Field(
+        None, description="Address of the store that s3:// means, where it is not Amazon's."
+    )
+    s3_region: str | None = Field(None, description="Its region; else AWS_DEFAULT_REGION, or us-east-1.")
+    s3_access_key_id: SecretStr | None = Field(
+        None, description="Key to it; else AWS_ACCESS_KEY_ID, ~/.aws, or the role of the machine."
+    )
+    s3_secret_access_key: SecretStr | None = Field(
+        None, validate_default=True, description="The secret that belongs to the key."
+    )
+
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="What is logged.")
     otlp_endpoint: str | None = Field(None, description="Where traces go, as an OTLP/HTTP URL.")
 
-    @field_validator("database_url", "redis_url", "oidc_issuer", "otlp_endpoint")
+    @field_validator("database_url", "redis_url", "source_url", "s3_endpoint", "oidc_issuer", "otlp_endpoint")
     @classmethod
     def _has_a_scheme(cls, value: SecretStr | str | None, info: ValidationInfo) -> SecretStr | str | None:
         """A URL that begins as none of ours does fails here, not at its first use; never quoted."""
@@ -154,6 +171,14 @@ class Settings(BaseSettings):
             raise ValueError(f"it must begin with {' or '.join(f'{scheme}:' for scheme in allowed)}")
         if info.field_name == "oidc_issuer" and url is not None and not _is_private(url):
             raise ValueError("it must begin with https:, unless the issuer is on this machine")
+        return value
+
+    @field_validator("s3_secret_access_key")
+    @classmethod
+    def _belongs_to_a_key(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        """One without the other would silently be another's credentials."""
+        if (value is None) is not (info.data.get("s3_access_key_id") is None):
+            raise ValueError("HOLDFAST_S3_ACCESS_KEY_ID and this are set together or not at all")
         return value
 
     @field_validator("oidc_audience")
@@ -174,6 +199,8 @@ def _is_private(url: str) -> bool:
 _SCHEMES = {
     "database_url": ("postgresql", "postgresql+psycopg", "postgres", "sqlite"),
     "redis_url": ("redis", "rediss", "unix"),
+    "source_url": ("postgresql", "postgresql+psycopg", "postgres", "mysql", "mysql+pymysql", "mariadb"),
+    "s3_endpoint": ("https", "http"),
     "oidc_issuer": (
         "https",
         "http",
