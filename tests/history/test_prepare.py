@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import time
 from datetime import datetime
 
@@ -325,3 +326,23 @@ def test_a_column_of_another_type_is_no_time(tmp_path):
     ).write_parquet(tmp_path / "sales.parquet")
     with pytest.raises(HistoryError, match='has no times in column "at", but Boolean'):
         prepared(tmp_path, {"sales": SALES | {"source": "sales.parquet"}}, {})
+
+
+def test_a_source_that_breaks_off_leaves_what_was_prepared_before(tmp_path):
+    good = "customer,at,known,amount,sort\n" + "a,2024-03-01,,1,Sale\n" * 1000
+    before = prepared(tmp_path, {"sales": SALES}, {"sales.csv": good})
+    stat = (tmp_path / "sales.csv").stat()
+    (tmp_path / "sales.csv").write_bytes(good.encode() + b"a,2024-03-01,,1,S\xe4le\n")
+    with pytest.raises(
+        HistoryError, match=r'Table "sales" cannot be read\. The file is not UTF-8: data row 1,001'
+    ):
+        prepared(tmp_path, {"sales": SALES}, {})
+    (tmp_path / "sales.csv").write_text(good)
+    os.utime(tmp_path / "sales.csv", ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    assert prepared(tmp_path, {"sales": SALES}, {}) == before
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        ".lock",
+        "prepared.json",
+        "rejects.csv",
+        "sales.parquet",
+    ]

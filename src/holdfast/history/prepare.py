@@ -129,10 +129,10 @@ def prepare(
         key = _key(history, stamps, {name: source.name for name, source in sources.items()})
         if None not in stamps.values() and (ready := _ready(folder, key)) is not None:
             return ready
-        (folder / STATE).unlink(missing_ok=True)
         with scratch(folder, ".prepare-") as work:
             memory = limit_mib(settings.memory_mib if settings else None)
             made = _Preparation(history, sources, work, shown, memory).run()
+            (folder / STATE).unlink(missing_ok=True)  # from here on what was there is gone
             for name in history.tables:
                 (work / f"{name}.parquet").replace(folder / f"{name}.parquet")
             (work / "rejects.csv").replace(folder / "rejects.csv")
