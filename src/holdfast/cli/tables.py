@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from holdfast.cli.inputs import typed
 
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
     from holdfast.progress import Progress
     from holdfast.settings import Settings
 
-MOST_CELLS = 40_000_000
-"""Of a longer table only its first rows are looked at, so that guessing stays within a few GiB."""
+MOST_CELLS = 16_000_000
+"""Of a longer table only its first rows are looked at, so that guessing takes seconds and a GiB."""
 
 MOST_SHOWN = 12
 
@@ -78,13 +79,19 @@ def find_tables(place: str, out: Path, asked: Asked, settings: Settings, progres
     guessed = infer_history(
         frames,
         sources={name: relative(root / source, out) if local else source for source, name in called.items()},
-        name=next(iter(name_tables([place]))) if not local else Path(place).resolve().name.partition(".")[0],
+        name=_name(place),
         churn=ChurnEvent(asked.churn) if asked.churn else None,
         horizon_days=asked.horizon_days,
         time_zone=asked.time_zone,
         customer=asked.customer,
     )
     return Found(guessed, rows, partly, _is_database(place))
+
+
+def _name(place: str) -> str:
+    """What the business is called until somebody says better: of an address, nothing but the end of its path."""
+    path = Path(urlsplit(place).path if "://" in place else place)
+    return (path if "://" in place else path.resolve()).name.partition(".")[0] or "history"
 
 
 def _listed(place: str, settings: Settings) -> tuple[Path, list[str], Settings]:

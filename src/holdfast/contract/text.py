@@ -96,7 +96,9 @@ def dates(text: pl.Series, *, day_first: bool = False) -> pl.Series:
         day_first: whether 03/04/2024 is the third of April.
     """
     stripped = text.str.strip_chars()
-    found = stripped.str.to_date("%Y-%m-%d", strict=False)
+    timed = stripped.str.contains("^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ]+[0-9]{1,2}:.*$").fill_null(value=False)
+    day = stripped.str.slice(0, 10).zip_with(timed, stripped)
+    found = day.str.to_date("%Y-%m-%d", strict=False)
     plain = stripped.str.contains("^[0-9]{4}-")  # Polars would also read 05-01-23 as the year 5
     found = found.zip_with(plain.fill_null(value=False), pl.Series([None], dtype=pl.Date))
     left = (found.is_null() & stripped.is_not_null() & (stripped != "")).arg_true()
