@@ -189,7 +189,7 @@ class Clock(Frozen):
     first: date | None = None
     """No snapshot before it; without it, there are 90 days of events before the first."""
     last: date | None = None
-    """No snapshot after it; without it, the last is the newest before ``until``."""
+    """No snapshot after it; without it, the last is the newest that is not after ``until``."""
     until: date | None = None
     """All that happened before this day is in the tables; without it, the day after the last event."""
     windows: Annotated[tuple[SomeDays, ...], Field(min_length=1, max_length=12)] = WINDOWS

@@ -182,7 +182,7 @@ class _Preparation:
             if self._rejects
             else pl.DataFrame(schema={"table": pl.String, **REJECTS})
         )
-        listed.write_csv(self._work / "rejects.csv")
+        listed.sort("table", "file", "row", maintain_order=True).write_csv(self._work / "rejects.csv")
         since, until = self._first(spans, left), self._until(spans)
         return {
             "counts": {name: asdict(counts[name]) for name in self._history.tables},

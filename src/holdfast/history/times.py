@@ -84,8 +84,8 @@ def counts_from_epoch(column: pl.Series) -> bool:
 
 
 def shows_day_first(column: pl.Series) -> bool:
-    """Whether values such as 25/12/2024 show that the day comes first, and none that the month does."""
-    if column.dtype != pl.String:
+    """Whether most values are written like 25/12/2024, and they show that the day comes first."""
+    if column.dtype != pl.String or 2 * int(column.str.contains(_TWO).sum()) <= column.count():
         return False
     parts = pl.DataFrame({"text": column.str.strip_chars()}).select(
         pl.col("text").str.extract(_TWO, place).cast(pl.Int64).alias(str(place)) for place in (1, 2)
