@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 
+import psycopg
 import pytest
 
 from holdfast.settings import Settings
@@ -113,6 +115,15 @@ def test_connect_asks_the_database(holdfast, monkeypatch, postgres, postgres_rea
     empty = holdfast("config", "check", "--connect", "--json")
     assert empty.code == 1
     assert "holdfast db upgrade" in json.dumps(empty.json()["connections"]["database"])
+
+
+def test_connect_asks_the_source(holdfast, monkeypatch, postgres):
+    url = postgres.url()
+    monkeypatch.setenv("HOLDFAST_SOURCE_URL", url)
+    assert holdfast("config", "check", "--connect", "--json").json()["connections"]["source"]["ok"] is False
+    with closing(psycopg.connect(url, autocommit=True)) as connection:
+        connection.execute("CREATE TABLE bills (customer text)")
+    assert holdfast("config", "check", "--connect").out == "The settings are right.\nsource: answers\n"
 
 
 def test_connect_asks_redis(holdfast, monkeypatch):

@@ -138,9 +138,10 @@ def test_tables_of_a_database_are_named_without_its_password(holdfast, postgres,
     for name, file in (("members", "memberships.csv"), ("customers", "customers.csv")):
         pl.read_csv(shop / file).write_database(name, database)
     database.dispose()
-    done = holdfast("init", "--tables", url)
+    done = holdfast("init", "--tables", url.replace("postgres@", "postgres:hunter2@"))
     assert done.code == 0, done.err
     assert "HOLDFAST_SOURCE_URL" in done.out
+    assert "hunter2" not in f"{done.out} {done.err} {(tmp_path / 'churn.toml').read_text()}"
     history = load_history(tmp_path / "churn.toml")
     assert {table.source for table in history.tables.values()} == {"table:customers", "table:members"}
     assert history.churn.table == "members"

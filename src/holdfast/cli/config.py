@@ -52,13 +52,13 @@ def check(
     session: Session,
     *,
     connect: Annotated[
-        bool, typer.Option("--connect", help="Ask the database and Redis whether they answer.")
+        bool, typer.Option("--connect", help="Ask database, Redis and source whether they answer.")
     ] = False,
 ) -> None:
     """Name each wrong or unknown setting and what to write instead. Exit code 2 if there is one.
 
-    With --connect, exit code 1 if the database or Redis does not answer, or the database's schema is not this
-    Holdfast's.
+    With --connect, exit code 1 if the database, Redis or the source does not answer, or the database's schema
+    is not this Holdfast's.
     """
     wrong = _wrong(session)
     document: dict[str, Any] = {"wrong": wrong}
@@ -128,6 +128,19 @@ def _connections(settings: Settings) -> Iterator[tuple[str, HoldfastError | None
             yield "database", None
     if settings.redis_url is not None:
         yield "redis", _redis_trouble(settings.redis_url.get_secret_value())
+    if settings.source_url is not None:
+        yield "source", _source_trouble(settings)
+
+
+def _source_trouble(settings: Settings) -> HoldfastError | None:
+    from holdfast.sources import list_tables  # noqa: PLC0415 - as above
+
+    once = settings.model_copy(update={"source_retries": 0})
+    try:
+        list_tables(settings.source_url.get_secret_value() if settings.source_url else "", once)
+    except HoldfastError as error:
+        return error
+    return None
 
 
 def _redis_trouble(url: str) -> HoldfastError | None:
