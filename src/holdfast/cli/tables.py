@@ -89,7 +89,7 @@ def find_tables(place: str, out: Path, asked: Asked, settings: Settings, progres
 
 
 def _name(place: str) -> str:
-    """What the business is called until somebody says better: of an address, nothing but the end of its path."""
+    """What the business is called until somebody says better; of an address, only the end of its path."""
     path = Path(urlsplit(place).path if "://" in place else place)
     return (path if "://" in place else path.resolve()).name.partition(".")[0] or "history"
 
