@@ -346,3 +346,19 @@ def test_a_source_that_breaks_off_leaves_what_was_prepared_before(tmp_path):
         "rejects.csv",
         "sales.parquet",
     ]
+
+
+def test_tables_cannot_be_complete_up_to_a_day_that_is_still_to_come(tmp_path):
+    files = {"sales.csv": "customer,at,known,amount,sort\na,2024-03-01,,1,Sale\n"}
+    with pytest.raises(HistoryError, match="cannot be complete until 2999-01-01"):
+        prepared(tmp_path, {"sales": SALES}, files, until="2999-01-01")
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"), [(("fee", "Fee"), 'columns "fee" and "Fee"'), (("_id",), '"_id"')]
+)
+def test_names_that_sql_cannot_tell_apart_are_refused(tmp_path, columns, message):
+    sales = {"kind": "events", "time": "at", "columns": {name: {"kind": "number"} for name in columns}}
+    files = {"sales.csv": f"customer,at,{','.join(columns)}\na,2024-03-01{',1' * len(columns)}\n"}
+    with pytest.raises(HistoryError, match=message):
+        prepared(tmp_path, {"sales": sales}, files)

@@ -161,6 +161,12 @@ class _Preparation:
         until = history.clock.until
         self._bound = naive(datetime.combine(until, time()), self._zone) if until else self._now
         self._rejects: list[pl.DataFrame] = []
+        if self._bound > self._midnight_after(self._now):
+            raise HistoryError(
+                f"The tables cannot be complete until {until}: that day is still to come.",
+                where="clock.until",
+                hint="Write the day up to which all that happened is in the tables.",
+            )
 
     def run(self) -> dict[str, Any]:
         """Prepare each table, the register of customers first; what `_ready` reads back."""

@@ -100,6 +100,7 @@ class TableReader:
         if missing:
             raise self._error(f'has no column "{missing[0]}"', missing[0], _nearest(missing[0], schema))
         self.columns = [c for c in schema if c in self._table.clocks or c in self._own]
+        self._refuse_homonyms()
         self.schema = self._schema()
         self._seen = False
 
@@ -158,6 +159,20 @@ class TableReader:
         names |= {f"{time}_wall": INSTANT for time in times} if self._walls else {}
         names |= {name: TYPES.get(column.kind, pl.String()) for name, column in self._own.items()}
         return pl.Schema(names)
+
+    def _refuse_homonyms(self) -> None:
+        """To SQL a name is the same in any case, and names of our own begin with an underscore."""
+        seen: dict[str, str] = {}
+        for name in self._own:
+            other = seen.setdefault(name.casefold(), name)
+            if other != name:
+                raise self._error(
+                    f'has the columns "{other}" and "{name}"', name, "Rename one; case is no difference."
+                )
+            if name.startswith("_"):
+                raise self._error(
+                    f'has a column "{name}"', name, "Rename it; names with _ in front are taken."
+                )
 
     def _helpers(self, found: pl.DataFrame, zone: str) -> list[pl.Series]:
         made = []
