@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path  # noqa: TC003 - Typer reads the annotations
+from datetime import datetime  # noqa: TC003 - Typer reads the annotations
+from pathlib import Path  # noqa: TC003 - as above
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from holdfast.cli.loading import ModelRef, load_model
 from holdfast.cli.session import Session, command
+from holdfast.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,12 +36,15 @@ _MEANS = {
 
 
 @command(
-    "holdfast evaluate labelled.csv", "holdfast evaluate labelled.parquet --model challenger", panel="Run"
+    "holdfast evaluate labelled.csv",
+    "holdfast evaluate labelled.parquet --model challenger",
+    "holdfast evaluate churn.toml --as-of 2024-06-01",
+    panel="Run",
 )
 def evaluate(
     session: Session,
     table: Annotated[
-        Path, typer.Argument(metavar="TABLE", help="A table that says who left, CSV or Parquet.")
+        Path, typer.Argument(metavar="TABLE", help="A table that says who left; or a history's churn.toml.")
     ],
     *,
     model: ModelRef = "champion",
@@ -47,12 +52,29 @@ def evaluate(
         int, typer.Option("--resamples", min=100, max=100_000, help="Bootstrap resamples for the intervals.")
     ] = 1_000,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of the resampling.")] = 42,
+    as_of: Annotated[
+        datetime | None,
+        typer.Option(
+            "--as-of",
+            formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"],
+            help="Of a history: judge the predictions of this moment. The newest snapshot whose labels are "
+            "known, unless given.",
+        ),
+    ] = None,
 ) -> None:
     """Measure any version on any table that says who left.
 
     Gives each figure with its 95 % interval over resampled customers, and warns if the version was trained
-    on this very table.
+    on this very table. Of a history, customers are described as of one moment and judged by who then left.
     """
+    if table.suffix == ".toml":
+        _history(session, table, model, as_of, resamples=resamples, seed=seed)
+        return
+    if as_of is not None:
+        raise UsageError(
+            "--as-of belongs to a history; a table says itself as of when it is.",
+            hint="Leave it out, or give the history's churn.toml.",
+        )
     from holdfast.sources import read_table  # noqa: PLC0415 - help must not wait for it
     from holdfast.training import evaluate as measure  # noqa: PLC0415 - help must not wait for it
 
@@ -61,11 +83,47 @@ def evaluate(
         progress.start(f"Reading {table.name}", None)
         raw = read_table(table)
         found = measure(judged, raw, seed=seed, resamples=resamples, progress=progress)
-    malformed = raw.malformed.height
+    _answer(session, found, judged, table, malformed=raw.malformed.height)
+
+
+def _history(
+    session: Session, contract: Path, ref: str, as_of: datetime | None, *, resamples: int, seed: int
+) -> None:
+    """Measure a version on one moment of a history."""
+    from holdfast.contract.load import load_history  # noqa: PLC0415 - help must not wait for it
+    from holdfast.training.evaluate import evaluate_history  # noqa: PLC0415 - as above
+
+    given = load_history(contract)
+    judged = load_model(session, ref)
+    with session.progress() as progress:
+        found, moment = evaluate_history(
+            judged,
+            given,
+            contract.parent,
+            home=session.home,
+            as_of=as_of,
+            settings=session.settings,
+            seed=seed,
+            resamples=resamples,
+            progress=progress,
+        )
+    _answer(session, found, judged, contract, as_of=moment.isoformat())
+
+
+def _answer(
+    session: Session,
+    found: Evaluation,
+    judged: Model,
+    table: Path,
+    *,
+    malformed: int = 0,
+    **more: str,
+) -> None:
     document = {
         "model": {"name": judged.name, "version": judged.version, "threshold": judged.threshold},
         "data": str(table),
         "malformed": malformed,
+        **more,
         **found.as_dict(),
     }
     session.answer(document, *_words(found, judged, table, malformed))

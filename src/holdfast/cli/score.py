@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path  # noqa: TC003 - Typer reads the annotations
+from datetime import datetime  # noqa: TC003 - Typer reads the annotations
+from pathlib import Path  # noqa: TC003 - as above
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from holdfast.cli.loading import ModelRef, load_model
 from holdfast.cli.session import Session, command
-from holdfast.errors import DataError
+from holdfast.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,11 +26,17 @@ MOST_LISTED = 8
 @command(
     "holdfast score customers.csv",
     "holdfast score july.parquet -o july.scored.parquet --reasons 3",
+    "holdfast score churn.toml --as-of 2024-06-01",
     panel="Run",
 )
 def score(
     session: Session,
-    table: Annotated[Path, typer.Argument(metavar="IN", help="The table of customers, CSV or Parquet.")],
+    table: Annotated[
+        Path,
+        typer.Argument(
+            metavar="IN", help="The table of customers, CSV or Parquet; or a history's churn.toml."
+        ),
+    ],
     *,
     out: Annotated[
         Path | None,
@@ -45,6 +52,15 @@ def score(
     reasons: Annotated[
         int, typer.Option("--reasons", min=0, max=20, metavar="K", help="Add each row's K strongest reasons.")
     ] = 0,
+    as_of: Annotated[
+        datetime | None,
+        typer.Option(
+            "--as-of",
+            formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"],
+            help="Of a history: describe customers as of this moment. The end of what the tables tell, "
+            "unless given.",
+        ),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite OUT if it is there.")] = False,
 ) -> None:
     """Give every customer of a table a churn probability and say whom to act on.
@@ -52,7 +68,17 @@ def score(
     Tables of any length are read, scored and written in flat memory. Every row of IN is either in OUT, in
     the same order, or in OUT.rejects.csv with its row, column, value and reason; that file is only there if
     a row was rejected. OUT appears when all is done, or not at all. Exit code 3 if no row could be scored.
+
+    Of a history, everyone eligible at one moment is scored by what was known then.
     """
+    if table.suffix == ".toml":
+        _history(session, table, out, model, reasons=reasons, as_of=as_of, force=force)
+        return
+    if as_of is not None:
+        raise UsageError(
+            "--as-of belongs to a history; a table says itself as of when it is.",
+            hint="Leave it out, or give the history's churn.toml.",
+        )
     from holdfast.scoring import destination, score_file  # noqa: PLC0415 - help must not wait for it
 
     destination(table, out, overwrite=force)  # what is wrong with the command is said before a model loads
@@ -62,6 +88,49 @@ def score(
     session.answer(_document(done, scorer), *_words(done, scorer))
     if not done.scored:
         raise typer.Exit(DataError.exit_code)
+
+
+def _history(
+    session: Session,
+    contract: Path,
+    out: Path | None,
+    ref: str,
+    *,
+    reasons: int,
+    as_of: datetime | None,
+    force: bool,
+) -> None:
+    """Score everyone eligible at one moment of a history."""
+    from rich.text import Text  # noqa: PLC0415 - only when something is shown
+
+    from holdfast.contract.load import load_history  # noqa: PLC0415 - help must not wait for it
+    from holdfast.scoring.history import score_history  # noqa: PLC0415 - as above
+
+    given = load_history(contract)
+    model = load_model(session, ref)
+    with session.progress() as progress:
+        done = score_history(
+            model,
+            given,
+            contract,
+            out,
+            home=session.home,
+            as_of=as_of,
+            reasons=reasons,
+            overwrite=force,
+            settings=session.settings,
+            progress=progress,
+        )
+    levels = ", ".join(f"{name} {count:,}" for name, count in done.risk_levels.items())
+    session.answer(
+        {"model": model.name, "threshold": model.threshold} | done.as_dict(),
+        Text(
+            f"{done.scored:,} customers as of {done.as_of:%Y-%m-%d %H:%M} UTC by {model.name} {model.version}"
+        ),
+        Text(f"To act on: {_share(done.will_churn, done.scored)}, threshold {model.threshold:.3f}"),
+        Text(f"Expected to leave: {_share(round(done.expected_churners), done.scored)}; risk: {levels}"),
+        Text(f"Answers: {done.out}"),
+    )
 
 
 def _document(done: FileSummary, model: Model) -> dict[str, object]:

@@ -49,17 +49,33 @@ def train(
     Candidates are compared by cross-validation; the simplest within noise of the best is calibrated, and
     measured on a fifth of the customers that it never saw. The first version becomes champion, a later one
     challenger until it is promoted. Stopped half-way, nothing is registered.
+
+    Of a history the tables are prepared and the examples built first. Candidates are then compared in time:
+    each period is judged by what was known when it began, and the last one is touched only at the end.
     """
     from holdfast.cli.durations import parse_duration  # noqa: PLC0415 - help must not wait for it
-    from holdfast.contract.load import load_contract  # noqa: PLC0415 - help must not wait for it
+    from holdfast.contract.load import is_history, load_contract  # noqa: PLC0415 - help must not wait for it
     from holdfast.sources import read_table  # noqa: PLC0415 - help must not wait for it
 
     seconds = parse_duration(budget)
+    names = None if models is None else [name.strip() for name in models.split(",") if name.strip()]
+    if is_history(contract):
+        from holdfast.cli.train_history import train_history  # noqa: PLC0415 - only for histories
+
+        if data is not None:
+            raise UsageError(
+                "A history has several tables; --data names one.",
+                where=str(contract),
+                hint="The contract says where its tables are.",
+            )
+        writable(session.home)
+        usable_database(session)
+        train_history(session, contract, budget=seconds, models=names, seed=seed)
+        return
     terms = load_contract(contract)
     table = training_data(terms, contract, data)
-    names = None if models is None else [name.strip() for name in models.split(",") if name.strip()]
-    _writable(session.home)
-    _usable_database(session)
+    writable(session.home)
+    usable_database(session)
     with session.progress() as progress:
         progress.start(f"Reading {table.name}", None)
         raw = read_table(table)
@@ -75,17 +91,17 @@ def train(
             actor=session.actor,
             progress=progress,
         )
-    session.answer(_document(done, raw.malformed.height), *_words(done, table))
+    session.answer(document_of(done, raw.malformed.height), *words_of(done, f"holdfast score {typed(table)}"))
 
 
-def _writable(home: Path) -> None:
+def writable(home: Path) -> None:
     """Say before the work, not after it, that its result cannot be kept."""
     place = next(path for path in (home.absolute(), *home.absolute().parents) if path.exists())
     if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
         raise UsageError("Cannot write to the home folder.", where=str(home), hint="Choose another --home.")
 
 
-def _usable_database(session: Session) -> None:
+def usable_database(session: Session) -> None:
     """As above: a database that cannot be reached, or has another schema."""
     from holdfast.store import open_store, store_exists  # noqa: PLC0415 - help must not wait for it
 
@@ -93,7 +109,8 @@ def _usable_database(session: Session) -> None:
         open_store(session.home).dispose()
 
 
-def _document(done: Trained, malformed: int) -> dict[str, Any]:
+def document_of(done: Trained, malformed: int) -> dict[str, Any]:
+    """The answer of a training as plain JSON types."""
     found, version = done.findings, _version(done)
     board = found.leaderboard.with_columns(_no_nan())
     return {
@@ -134,11 +151,19 @@ def _files(done: Trained) -> dict[str, Path]:
     return {"report": folder / "report.html", "model_card": folder / "model_card.md", "artefact": folder}
 
 
-def _words(done: Trained, table: Path) -> Iterator[RenderableType]:
+def words_of(done: Trained, score: str, *between: RenderableType) -> Iterator[RenderableType]:
+    """The answer of a training for people.
+
+    Args:
+        done: the training.
+        score: the command that scores customers with it.
+        between: what to show after the leaderboard.
+    """
     from rich.text import Text  # noqa: PLC0415 - only when something is shown
 
     found, version = done.findings, _version(done)
     yield _leaderboard(done)
+    yield from between
     yield Text(f"\nChosen: {found.why}", style="bold")
     yield from (Text(line) for line in _headline(done))
     yield from (Text(f"Note: {warning}", style="yellow") for warning in found.warnings)
@@ -146,7 +171,7 @@ def _words(done: Trained, table: Path) -> Iterator[RenderableType]:
     yield Text(f"\n{version.label} is {version.status}; it took {_minutes(found.seconds)}.")
     yield Text(f"Report: {files['report']}")
     yield Text(f"Model card: {files['model_card']}")
-    next_steps = [f"holdfast score {typed(table)}", "holdfast serve"]
+    next_steps = [score, "holdfast serve"]
     if version.status != "champion":
         next_steps.insert(0, f"holdfast models promote {version.label}")
     yield Text("Next: " + "   or   ".join(next_steps))
@@ -179,7 +204,8 @@ def _leaderboard(done: Trained) -> Table:
             Text(model_name(row["note"] or "")),
             style=style,
         )
-    table.caption = "→ chosen   ≈ within noise of the best   figures out of fold"
+    folds = "out of fold" if done.findings.backtest is None else "of the backtest before the last period"
+    table.caption = f"→ chosen   ≈ within noise of the best   figures {folds}"
     table.caption_justify = "left"
     return table
 
@@ -191,14 +217,20 @@ def _headline(done: Trained) -> Iterator[str]:
     confusion = test["confusion"]
     left, acted = confusion["tp"] + confusion["fn"], confusion["tp"] + confusion["fp"]
     rows = found.rows["test"]
-    yield f"\nOn {rows:,} customers that it never saw, {left:,} of whom left:"
+    if found.backtest is None:
+        yield f"\nOn {rows:,} customers that it never saw, {left:,} of whom left:"
+    else:
+        yield (
+            f"\nOn {rows:,} customers as of {found.backtest.last}, {left:,} of whom left, by a model that "
+            "learned only what was known by then:"
+        )
     if test["roc_auc"] is not None:
         yield (
             f"  It puts a leaver above a stayer {test['roc_auc']:.1%} of the time"
             f" (AUC{_between(ends.get('roc_auc'), 3)})."
         )
-    base = [row["log_loss"] for row in done.leaderboard.iter_rows(named=True) if row["model"] == BASE_RATE]
-    beside = f"; knowing the churn rate alone gives {base[0]:.4f}" if base else ""
+    base = _base_rate_loss(done)
+    beside = "" if base is None else f"; knowing the churn rate alone gives {base:.4f}"
     yield f"  Its log loss is {test['log_loss']:.4f}{_between(ends.get('log_loss'), 4)}{beside}."
     yield f"  Its probabilities are off by {100 * test['calibration_error']:.1f} points on average."
     if test["lift_top_decile"] is not None:
@@ -207,6 +239,17 @@ def _headline(done: Trained) -> Iterator[str]:
         f"  Acting from {found.threshold:.3f} on means {acted:,} contacts that reach {confusion['tp']:,} of "
         f"the {left:,} leavers: {test['profit_per_customer']:,.2f} a customer in your money."
     )
+
+
+def _base_rate_loss(done: Trained) -> float | None:
+    """The log loss of saying the same of everyone."""
+    backtest = done.findings.backtest
+    if backtest is not None:
+        from holdfast.training.byperiod import BASE_RATE as SO_FAR  # noqa: PLC0415 - help must not wait for it
+
+        return float(backtest.of(SO_FAR)["log_loss"][-1])
+    rows = done.leaderboard.iter_rows(named=True)
+    return next((row["log_loss"] for row in rows if row["model"] == BASE_RATE), None)
 
 
 def _between(ends: tuple[float, float] | None, decimals: int) -> str:

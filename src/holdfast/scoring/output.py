@@ -64,12 +64,13 @@ class Output:
 
 
 @contextmanager
-def writing(place: Destination, *, reasons: int) -> Iterator[Output]:
+def writing(place: Destination, *, reasons: int, schema: pl.Schema | None = None) -> Iterator[Output]:
     """The files of ``place``, there only once the context ends well.
 
     They are written to a hidden folder beside it and then renamed, the answers last. If the context fails
     nothing is there but what was there before; if the process is killed the hidden folder stays, too, until
-    the next run. A file of rejects that an earlier run left is replaced or removed.
+    the next run. A file of rejects that an earlier run left is replaced or removed. Answers have the columns
+    of ``schema``: those of `answer_schema`, unless given.
 
     Raises:
         UsageError: the folder cannot be written to.
@@ -85,7 +86,7 @@ def writing(place: Destination, *, reasons: int) -> Iterator[Output]:
                 hint="Choose another file with --out.",
             ) from error
         try:
-            answers = _writer(work / "answers", place.layout, answer_schema(reasons))
+            answers = _writer(work / "answers", place.layout, schema or answer_schema(reasons))
             stack.callback(_give_up, answers)
             rejects = _CsvWriter((work / "rejects").open("wb"), MALFORMED)
             stack.callback(_give_up, rejects)

@@ -31,9 +31,9 @@ def all_figures(findings: Findings) -> Section:
         table(["Figure", "Value", "95 % interval", "What it says"], rows),
         Html("<h3>What was measured on which customers</h3>"),
         table(["What", "On", "By"], phrases.where_measured(findings)),
-        intro=f"On the {words.count(findings.rows['test'])} customers kept aside. Intervals by bootstrap: "
-        "where the figure would fall with other customers of the same kind. The calibration error has none: "
-        "resampling itself adds to it.",
+        intro=f"On the {words.count(findings.rows['test'])} customers {phrases.aside(findings)}. Intervals "
+        "by bootstrap: where the figure would fall with other customers of the same kind. The calibration "
+        "error has none: resampling itself adds to it.",
     )
 
 

@@ -56,6 +56,13 @@ class Backtest:
     last: str
     learned_until: str
     counts: dict[str, int]
+    predictions: pl.DataFrame
+    """Each judged row: ``customer, as_of, period, churned, churn_probability``, the last period's too."""
+
+    @property
+    def rule_name(self) -> str | None:
+        """What the rule is called among ``who``."""
+        return None if self.rule is None else _named(self.rule)
 
     def of(self, who: str) -> pl.DataFrame:
         """The rows of one predictor."""
@@ -73,6 +80,10 @@ class Backtest:
             "learned_until": self.learned_until,
             "counts": self.counts,
         }
+
+
+def _named(rule: str) -> str:
+    return f"{rule} alone"
 
 
 def rule_feature(contract: Contract, table: str) -> str | None:
@@ -118,7 +129,7 @@ def figures_by_period(
         told = {PIPELINE: last_p if is_last else rolling.pipeline[rolling.period == number]}
         told[BASE_RATE] = np.full(len(here), rate)
         if rule is not None:
-            told[f"{rule} alone"] = _rule(examples, contract, rule, learn, here)
+            told[_named(rule)] = _rule(examples, contract, rule, learn, here)
         y = examples.y[here]
         shared = {
             "period": plan.periods[number].name,

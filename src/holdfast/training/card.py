@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 
 from holdfast.pages import words
 from holdfast.training import curves, phrases
+from holdfast.training.byperiod import BASE_RATE, PIPELINE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from holdfast.training.byperiod import Backtest
     from holdfast.training.findings import Findings
 
 MOST_FEATURES = 10
@@ -40,6 +42,20 @@ _LIMITS = (
         "that tell too much were looked for; only somebody who knows the data can be sure."
     ),
 )
+_LIMITS_IN_TIME = (
+    (
+        "The backtest tells how well past periods were foreseen. A period unlike all of them, such as a new "
+        "price or product, may be foreseen worse: measure each as its labels come (holdfast evaluate)."
+    ),
+    (
+        "The deployed model was refitted on all known labels, those of the last period among them, so no "
+        "period measured here can measure it again."
+    ),
+    (
+        "Features hold what was known at a moment only as far as the tables tell when each row became known. "
+        "A table without that column may have been filled in later."
+    ),
+)
 _MARKS = re.compile(r"([\\`*_\[\]|#~])")
 
 
@@ -55,6 +71,7 @@ def model_card(findings: Findings) -> str:
         f"## Data\n\n{_data(findings)}",
         f"## How it was measured\n\n{_table(['What', 'On', 'By'], phrases.where_measured(findings))}",
         f"## Figures\n\n{_figures(findings)}",
+        *([f"## Period by period\n\n{_by_period(findings.backtest)}"] if findings.backtest else []),
         f"## Threshold and economics\n\n{_economics(findings)}",
         f"## Calibration\n\n{_calibration(findings)}",
         *([f"## What it goes by\n\n{_importance(findings)}"] if findings.importance else []),
@@ -88,6 +105,8 @@ def _data(findings: Findings) -> str:
     gates = ", ".join(f"{gate.name}: {'passed' if gate.passed else 'failed'}" for gate in found.gates)
     unused = [f"{each.name} ({each.exclude or each.role})" for each in found.columns if each.role != "input"]
     more = f", and {len(unused) - MOST_UNUSED} more" if len(unused) > MOST_UNUSED else ""
+    if findings.backtest is not None:
+        return _data_in_time(findings, findings.backtest)
     left = words.share(rows["left"], rows["train"] + rows["test"])
     train, test = words.count(rows["train"], "customer"), words.count(rows["test"])
     rejected = words.count(rows["rejected"])
@@ -100,6 +119,38 @@ def _data(findings: Findings) -> str:
             f"Gates. {gates}.",
         ]
     )
+
+
+def _data_in_time(findings: Findings, found: Backtest) -> str:
+    dropped = [f"{name} ({why})" for name, why in found.dropped.items()]
+    more = f", and {len(dropped) - MOST_UNUSED} more" if len(dropped) > MOST_UNUSED else ""
+    return _list(
+        [
+            f"Learned from {phrases.learned_from(findings)}",
+            f"{words.count(findings.rows['test'], 'example')} of {found.last} kept to measure on.",
+            f"{words.count(found.kept, 'feature')} used, built from tables as known at each moment.",
+            f"Not used: {', '.join(dropped[:MOST_UNUSED]) or 'none'}{more}.",
+        ]
+    )
+
+
+def _by_period(found: Backtest) -> str:
+    names = ("log_loss", "roc_auc", "calibration_slope")
+    rows = [
+        (
+            f"{row['period']}{', last' if row['last'] else ''}",
+            words.count(row["rows"]),
+            words.percent(row["base_rate"]),
+            words.percent(row["mean_predicted"]),
+            *(words.fixed(row[name], 3) for name in names),
+            words.fixed(naive["log_loss"], 3),
+        )
+        for row, naive in zip(
+            found.of(PIPELINE).iter_rows(named=True), found.of(BASE_RATE).iter_rows(named=True), strict=True
+        )
+    ]
+    headers = ["As of", "Customers", "Left", "Predicted", "Log loss", "AUC", "Slope", "Base rate's log loss"]
+    return _table(headers, rows)
 
 
 def _figures(findings: Findings) -> str:
@@ -145,7 +196,8 @@ def _limits(findings: Findings) -> str:
     leavers = words.count(int(findings.test_y.sum()))
     rows = words.count(len(findings.test_y), "customer")
     chance = "the intervals say how far chance may have moved them."
-    return _list([f"The figures rest on {rows} kept aside, {leavers} of whom left; {chance}", *_LIMITS])
+    rest = f"The figures rest on {rows} {phrases.aside(findings)}, {leavers} of whom left; {chance}"
+    return _list([rest, *(_LIMITS if findings.backtest is None else _LIMITS_IN_TIME)])
 
 
 def _again(findings: Findings) -> str:

@@ -287,6 +287,20 @@ class _Work:
             last=plan.periods[plan.last].name,
             learned_until=known.name,
             counts=counts,
+            predictions=self._predictions(p),
+        )
+
+    def _predictions(self, p: NDArray[np.float64]) -> pl.DataFrame:
+        examples, rows = self._examples, np.concatenate([self._rolling.rows, self.last_rows])
+        names = [period.name for period in examples.schedule.periods]
+        return pl.DataFrame(
+            {
+                "customer": examples.ids[rows],
+                "as_of": examples.as_of[rows],
+                "period": [names[number] for number in examples.period[rows]],
+                "churned": examples.y[rows],
+                "churn_probability": np.concatenate([self._rolling.pipeline, p]),
+            }
         )
 
     def counts(self) -> dict[str, int]:

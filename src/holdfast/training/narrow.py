@@ -27,6 +27,9 @@ ABSENT = 0.995
 SHADOWS = 20
 """Shuffled columns that stand beside the features."""
 
+LUCK = 0.25
+"""A feature must be used more than so large a share of the shuffled columns."""
+
 LEAST_KEPT = 10
 """So many of the most used are kept whatever the noise did."""
 
@@ -103,7 +106,7 @@ def _silent(frame: pl.DataFrame) -> dict[str, str]:
 def _unused(
     contract: Contract, frame: pl.DataFrame, y: NDArray[np.int8], random: np.random.Generator
 ) -> dict[str, str]:
-    """Features that lower the loss of boosted trees less than the luckiest of the shuffled columns."""
+    """Features that lower the loss of boosted trees no more than shuffled columns may."""
     import lightgbm  # noqa: PLC0415 - slow to import
 
     program = FeatureProgram(contract)
@@ -119,7 +122,7 @@ def _unused(
     }  # fmt: skip
     data = lightgbm.Dataset(np.hstack([X, shadows]), label=y, params=settings)
     gain = lightgbm.train(settings, data, num_boost_round=_ROUNDS).feature_importance("gain")
-    noise = float(gain[X.shape[1] :].max())
+    noise = float(np.quantile(gain[X.shape[1] :], LUCK))
     used = dict.fromkeys(program.names, 0.0)
     for slot, value in zip(encoder.slots, gain, strict=False):
         used[slot.feature] += float(value)

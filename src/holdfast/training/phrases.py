@@ -12,6 +12,7 @@ from holdfast.training.importance import MOST_ROWS
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from holdfast.training.byperiod import Backtest
     from holdfast.training.curves import Acting, Ranked
     from holdfast.training.findings import Findings
 
@@ -93,7 +94,8 @@ def headline(findings: Findings, ranked: Ranked) -> str:
     """What acting by this model would have meant for the customers kept aside."""
     economics = findings.contract.economics
     at = acting(ranked, findings.threshold, economics)
-    opening = f"Of the {words.count(ranked.rows, 'customer')} kept aside, {words.count(ranked.left)} left. "
+    whom = f"{words.count(ranked.rows, 'customer')} {aside(findings)}"
+    opening = f"Of the {whom}, {words.count(ranked.left)} left. "
     if not at.acted:
         return (
             f"{opening}None is above the threshold of {words.percent(findings.threshold)}: "
@@ -163,8 +165,42 @@ def calibrator(findings: Findings) -> str:
     return said.get(findings.calibrator, f"Calibrated by {findings.calibrator}, learned out of fold.")
 
 
+def aside(findings: Findings) -> str:
+    """What the customers are called whom the figures are of."""
+    return "kept aside" if findings.backtest is None else f"as of {findings.backtest.last}"
+
+
+def learned_from(findings: Findings) -> str:
+    """How many examples of how many customers a model learned from, and how many left."""
+    found, rows, churn = findings.backtest, findings.rows, findings.contract.churn
+    if found is None:
+        every = rows["train"] + rows["test"]
+        left = words.share(rows["left"], every)
+        return f"{words.count(every, 'customer')}; {left} left ({churn.label} = {churn.positive})."
+    left = words.share(found.counts["left"], found.counts["rows"])
+    some = found.counts["built"]
+    of = "" if some == found.counts["rows"] else f"{words.count(some)} of "
+    return (
+        f"{of}{words.count(found.counts['rows'], 'example')} of "
+        f"{words.count(found.counts['customers'], 'customer')}; {left} of the examples left."
+    )
+
+
+def how_compared(findings: Findings) -> str:
+    """What the leaderboard's figures are of."""
+    searched = words.count(findings.rows.get("searched", findings.rows["train"]))
+    if findings.backtest is None:
+        return f"Out of fold on {searched} training customers, calibrated across folds"
+    return (
+        f"On {searched} examples of the periods before {findings.backtest.last}, each predicted, and "
+        "calibrated, by what was known when its period began"
+    )
+
+
 def where_measured(findings: Findings) -> list[tuple[str, str, str]]:
     """What was measured, on which rows, and with what: (figure, rows, by which model)."""
+    if findings.backtest is not None:
+        return _measured_in_time(findings, findings.backtest)
     train, test = (words.count(findings.rows[name]) for name in ("train", "test"))
     searched = findings.rows.get("searched", findings.rows["train"])
     on = "" if searched == findings.rows["train"] else f"{words.count(searched)} of "
@@ -185,6 +221,28 @@ def where_measured(findings: Findings) -> list[tuple[str, str, str]]:
             "The deployed model",
             f"all {everyone} customers",
             "the same recipe refitted on everyone, and expected to be about as good",
+        ),
+    ]
+
+
+def _measured_in_time(findings: Findings, found: Backtest) -> list[tuple[str, str, str]]:
+    known = f"{words.count(findings.rows['train'], 'example')} up to {found.learned_until}"
+    learned, built = (words.count(found.counts[name]) for name in ("measured_on", "built"))
+    return [
+        (
+            "Leaderboard, settings, weights, calibration and choice",
+            f"{words.count(findings.rows['searched'])} examples of the periods before {found.last}",
+            "models that learned only from labels known when each period began",
+        ),
+        (
+            "Figures, curves, profit and importances",
+            f"the {words.count(findings.rows['test'], 'example')} of {found.last}, used for nothing before",
+            f"the chosen recipe built on {learned} of the {known} whose labels were known then",
+        ),
+        (
+            "The deployed model",
+            f"{built} of all {words.count(found.counts['rows'])} examples with a known label",
+            "the same recipe refitted on them, and expected to be about as good on the next period",
         ),
     ]
 

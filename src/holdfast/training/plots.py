@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from holdfast.pages import COLOURS, Html, drawing
-from holdfast.training import curves, drawn, drawn_models
+from holdfast.training import curves, drawn, drawn_models, inperiods
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,6 +52,9 @@ def figures(findings: Findings) -> dict[str, Html]:
     wanted = {**(RANKING if ranked.both else {}), **(OTHERS if ranked.rows else {})}
     with drawing():
         found = {name: make(findings, ranked) for name, make in wanted.items()}
+        if findings.backtest is not None:
+            found["periods_loss"] = inperiods.loss_by_period(findings)
+            found["periods_rate"] = inperiods.rate_by_period(findings)
         if findings.importance:
             found["importance"] = drawn_models.importance(findings)
         if findings.leaderboard.height:

@@ -16,7 +16,7 @@ from holdfast.pages import (
     words,
 )
 from holdfast.pages.blocks import show
-from holdfast.training import appendix, curves, phrases
+from holdfast.training import appendix, curves, inperiods, phrases
 from holdfast.training.plots import figures
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ def render(findings: Findings) -> str:
     drawn = figures(findings)
     sections = [
         _summary(findings, ranked),
+        inperiods.by_period(findings, drawn),
         _money(findings, ranked, drawn),
         _probabilities(findings, drawn),
         _ranking(findings, drawn),
@@ -44,12 +45,7 @@ def render(findings: Findings) -> str:
         appendix.how_made(findings),
         appendix.the_contract(findings),
     ]
-    left = words.share(findings.rows["left"], findings.rows["train"] + findings.rows["test"])
-    subtitle = (
-        f"{phrases.model_name(findings.chosen)}, learned from "
-        f"{words.count(findings.rows['train'] + findings.rows['test'], 'customer')}; {left} left "
-        f"({findings.contract.churn.label} = {findings.contract.churn.positive})."
-    )
+    subtitle = f"{phrases.model_name(findings.chosen)}, learned from {phrases.learned_from(findings)}"
     facts = findings.facts
     footer = (
         f"Holdfast {facts.get('holdfast', '')}, {facts.get('created', '')}. Contract "
@@ -190,7 +186,6 @@ def _importance(drawn: Mapping[str, Html]) -> Section | None:
 
 
 def _leaderboard(findings: Findings, drawn: Mapping[str, Html]) -> Section:
-    searched = findings.rows.get("searched", findings.rows["train"])
     rows: list[tuple[Cell, ...]] = [
         (
             _candidate(row),
@@ -209,9 +204,9 @@ def _leaderboard(findings: Findings, drawn: Mapping[str, Html]) -> Section:
         *shown,
         table(headers, rows),
         paragraph(f"Chosen: {findings.why}"),
-        intro=f"Out of fold on {words.count(searched)} training customers, calibrated across "
-        "folds; gain is per customer at the threshold. Noise is one standard error of the difference "
-        "in log loss from the best, customer by customer; of the models within it, the simplest is chosen.",
+        intro=f"{phrases.how_compared(findings)}; gain is per customer at the threshold. Noise is one "
+        "standard error of the difference in log loss from the best, customer by customer; of the models "
+        "within it, the simplest is chosen.",
     )
 
 

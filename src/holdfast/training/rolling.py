@@ -155,11 +155,12 @@ def backtest(
     folds = _folds(examples, contract, found, seed, progress)
     wanted = [name for name in _ORDER if name in names]
     progress.start("backtesting models", len(wanted))
+    repeats = examples.counts["rows"] / examples.counts["customers"]
     rows = max((len(fold.train.y) for fold in folds), default=0)
     for name in wanted:
         if found.tracks and clock.spent(name, 0.7):
             continue
-        settings = family(name, rows)
+        settings = family(name, rows, repeats)
         parts = side_by_side(partial(judged_logits, settings, seed=seed), folds)
         logit = np.vstack([np.zeros((0, len(settings))), *(part[0] for part in parts)])
         found.tracks[name] = Track(settings, logit, sum(p[1] for p in parts), sum(p[2] for p in parts))

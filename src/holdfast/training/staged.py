@@ -24,11 +24,20 @@ ROUNDS = (25, 50, 75, 100, 150, 200, 300, 400)
 UNTRIED = 150
 """Rounds where no earlier period says how many are good."""
 
+_SMALLEST_LEAF = {
+    "lightgbm": "min_child_samples",
+    "xgboost": "min_child_weight",
+    "catboost": "l2_leaf_reg",
+    "random_forest": "min_child_weight",
+    "decision_tree": "min_child_weight",
+}
+"""The setting that says how many rows a leaf needs, or, of CatBoost, is drawn to nothing by."""
+
 PENALTIES = (0.003, 0.02, 0.1, 1.0)
 UNTRIED_PENALTY = 0.02
 
 
-def family(name: str, rows: int) -> list[Recipe]:
+def family(name: str, rows: int, repeats: float) -> list[Recipe]:
     """The settings of a candidate that are tried, those to start from first.
 
     They are the same whatever the data say, so that no period decides what is tried on an earlier one.
@@ -36,11 +45,17 @@ def family(name: str, rows: int) -> list[Recipe]:
     Args:
         name: one of `recipes.SINGLE`.
         rows: training rows of a fold.
+        repeats: rows a customer in the whole table. They say much the same, so a leaf needs so many times
+            the rows that a table of single customers asks for.
     """
     if name == "logistic_regression":
         rest = [C for C in PENALTIES if C != UNTRIED_PENALTY]
         return [Recipe(name, {"C": C}) for C in (UNTRIED_PENALTY, *rest)]
     start = default_recipe(name, rows)
+    if name in _SMALLEST_LEAF:
+        leaf = _SMALLEST_LEAF[name]
+        size = type(start.settings[leaf])(start.settings[leaf] * max(1.0, repeats))
+        start = Recipe(name, start.settings | {leaf: size})
     if name not in BOOSTERS:
         return [start]
     rounds = [UNTRIED, *(count for count in ROUNDS if count != UNTRIED)]

@@ -1,0 +1,204 @@
+"""Score everyone eligible at one moment: build the features from a history's tables, then answer."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from holdfast.errors import UsageError
+from holdfast.history.build import build, folder_of
+from holdfast.history.prepare import prepare
+from holdfast.progress import NullProgress
+from holdfast.scoring.destination import destination
+from holdfast.scoring.output import answer_schema, writing
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from holdfast.contract.history import History
+    from holdfast.history.build import Built
+    from holdfast.model import Model
+    from holdfast.progress import Progress
+    from holdfast.settings import Settings
+
+BATCH_ROWS = 20_000
+EXPECTED = "expected_months"
+
+
+@dataclass(frozen=True, slots=True)
+class HistorySummary:
+    """The account of customers scored as of one moment."""
+
+    as_of: datetime
+    """Naive UTC."""
+    out: Path
+    version: str
+    """The model's, such as ``v3``."""
+    scored: int
+    will_churn: int
+    expected_churners: float
+    """Sum of the probabilities."""
+    risk_levels: Mapping[str, int]
+    seconds: float
+
+    def as_dict(self) -> dict[str, Any]:
+        """The summary as plain JSON types."""
+        return {
+            "as_of": self.as_of.isoformat(),
+            "out": str(self.out),
+            "model_version": self.version,
+            "scored": self.scored,
+            "will_churn": self.will_churn,
+            "expected_churners": self.expected_churners,
+            "risk_levels": dict(self.risk_levels),
+            "seconds": round(self.seconds, 3),
+        }
+
+
+def same_history(model: Model, given: History) -> History:
+    """The contract to build a model's features by: the one that is given, if it gives the same features.
+
+    Sources and economics may have changed since training; nothing else.
+
+    Raises:
+        UsageError: the model learned from a single table, or from another history.
+    """
+    learned = model.history
+    if learned is None:
+        raise UsageError(
+            "This model learned from a single table; a history's contract cannot be scored with it.",
+            where=f"{model.name} {model.version}",
+            hint="Give the table, or train on the history: holdfast train churn.toml.",
+        )
+    if _without_places(learned) != _without_places(given):
+        raise UsageError(
+            "The contract has changed since the model was trained: it describes other tables, features or "
+            "another churn.",
+            where=f"{model.name} {model.version}",
+            hint="Train again, or choose the model that learned by this contract with --model.",
+        )
+    return given
+
+
+def _without_places(history: History) -> dict[str, Any]:
+    document = history.canonical()
+    document.pop("economics", None)
+    document.get("clock", {}).pop("until", None)
+    for table in document["tables"].values():
+        table.pop("source")
+    return document
+
+
+def built_at(
+    model: Model,
+    given: History,
+    root: Path,
+    *,
+    home: Path,
+    as_of: Sequence[datetime] | None,
+    labels: bool,
+    settings: Settings | None = None,
+    progress: Progress | None = None,
+) -> Built:
+    """The table that a model scores: who was eligible at ``as_of``, described as was known then.
+
+    Args:
+        model: learned from the history.
+        given: the history's contract as it is now.
+        root: its folder.
+        home: where prepared tables are kept.
+        as_of: moments; the end of what the tables tell, unless given.
+        labels: whether to say what became of each.
+        settings: addresses and credentials of sources, memory.
+        progress: is told of each step.
+
+    Raises:
+        UsageError: the contract is not what the model learned by.
+        HistoryError: a table is missing, nobody is eligible, or a moment lies beyond the tables.
+    """
+    history = same_history(model, given)
+    told = progress or NullProgress()
+    folder = folder_of(home, history)
+    prepared = prepare(history, root, folder, settings=settings, progress=told)
+    return build(
+        history,
+        prepared,
+        folder / ("evaluated.parquet" if labels else "scored.parquet"),
+        as_of=as_of or [prepared.until.replace(tzinfo=UTC)],
+        labels=labels,
+        memory_mib=None if settings is None else settings.memory_mib,
+        progress=told,
+    )
+
+
+def score_history(
+    model: Model,
+    given: History,
+    contract: Path,
+    out: Path | None = None,
+    *,
+    home: Path,
+    as_of: datetime | None = None,
+    reasons: int = 0,
+    overwrite: bool = False,
+    settings: Settings | None = None,
+    progress: Progress | None = None,
+) -> HistorySummary:
+    """Give everyone eligible at ``as_of`` a churn probability.
+
+    The answers have the columns of `holdfast.scoring.score_file`, with ``expected_months`` until churn where
+    the model learned that. They appear when all is done, or not at all.
+
+    Args:
+        model: learned from the history.
+        given: the history's contract as it is now.
+        contract: its file; sources are seen from its folder.
+        out: where the answers go; ``NAME.scored.csv`` beside the contract, unless given.
+        home: where prepared tables are kept.
+        as_of: the moment, aware or a wall-clock one of the history's zone; the end of what the tables tell,
+            unless given.
+        reasons: how many reasons to give with each answer.
+        overwrite: whether ``out`` may be there already.
+        settings: addresses and credentials of sources, memory.
+        progress: is told of each step.
+
+    Raises:
+        UsageError: the contract is not what the model learned by, or ``out`` cannot be written.
+        HistoryError: a table is missing, nobody is eligible, or ``as_of`` lies beyond the tables.
+        OutputError: the disk is full or fails.
+    """
+    began = time.perf_counter()
+    told = progress or NullProgress()
+    place = destination(contract, out or contract.with_name(f"{given.name}.scored.csv"), overwrite=overwrite)
+    moment = None if as_of is None else [as_of]
+    built = built_at(
+        model, given, contract.parent, home=home, as_of=moment, labels=False, settings=settings, progress=told
+    )
+    more = {EXPECTED: pl.Float64()} if model.knows_survival else {}
+    schema = pl.Schema({**answer_schema(reasons), **more})
+    told.start("Scoring", built.rows)
+    risks: Counter[str] = Counter()
+    acted, expected = 0, 0.0
+    with writing(place, reasons=reasons, schema=schema) as output:
+        for begin in range(0, built.rows, BATCH_ROWS):
+            frame = pl.scan_parquet(built.path).slice(begin, BATCH_ROWS).collect()
+            conformed = model.conform(frame)
+            answers = model.answer(conformed, reasons=reasons)
+            if more:
+                answers = answers.with_columns(pl.Series(EXPECTED, model.survival_of(conformed.frame)[2]))
+            output.write(answers.match_to_schema(schema), conformed.rejects)
+            acted += int(answers["will_churn"].sum())
+            expected += float(answers["churn_probability"].sum())
+            risks.update(dict(answers["risk_level"].value_counts().iter_rows()))
+            told.advance(frame.height)
+    at = pl.scan_parquet(built.path).select(pl.col("as_of").first()).collect().item()
+    seconds = time.perf_counter() - began
+    return HistorySummary(
+        at, place.out, model.version, built.rows, acted, expected, dict(sorted(risks.items())), seconds
+    )
