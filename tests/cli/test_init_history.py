@@ -85,7 +85,7 @@ def test_one_file_of_events(holdfast, shared_data, tmp_path):
 def test_tables_without_times_are_to_be_joined(holdfast, shared_data, tmp_path):
     refused = holdfast("init", "--tables", shared_data / "telco_churn_extended_tables")
     assert refused.code == 3
-    assert "Join them into one table" in refused.err
+    assert 'Join them on "Customer ID" into one table' in refused.err
     assert "--label" in refused.err
     assert not (tmp_path / "churn.toml").exists()
 

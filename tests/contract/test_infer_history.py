@@ -118,6 +118,21 @@ class TestOneTableOfEvents:
         assert table.columns["Quantity"].min < 0
         assert "rows without one will be rejected" in inferred.notes["tables", "online_retail", "customer"]
 
+    def test_a_customer_is_worth_what_one_spends_in_a_year(self, invoices):
+        inferred = infer_history({"invoices": invoices})
+        said = inferred.notes["economics", "customer_value"]
+        assert '"Quantity" times "UnitPrice"' in said
+        known = invoices.drop_nulls("CustomerID").select(
+            "CustomerID",
+            pl.col("InvoiceDate").str.to_date("%d/%m/%Y %H:%M").alias("day"),
+            (pl.col("Quantity") * pl.col("UnitPrice").cast(pl.Float64)).alias("money"),
+        )
+        last = invoices["InvoiceDate"].str.to_date("%d/%m/%Y %H:%M").max()
+        firsts = known.group_by("CustomerID").agg(pl.col("day").min())["day"]
+        there = (last - firsts).dt.total_days().clip(30).sum()
+        yearly = known["money"].sum() / there * 365.25
+        assert inferred.history.economics.customer_value == float(f"{yearly:.2g}")
+
     def test_an_override_wins_over_the_guess(self, invoices):
         history = infer_history({"a": invoices}, horizon_days=45, time_zone="Europe/London").history
         assert (history.churn.horizon_days, history.clock.time_zone) == (45, "Europe/London")
@@ -431,7 +446,8 @@ class TestRefusals:
         with pytest.raises(DataError, match="No table says when anything happened") as caught:
             infer_history(tables)
         assert "Join them" in caught.value.hint
-        assert "--label" in caught.value.hint
+        assert '"Customer ID"' in caught.value.hint
+        assert '--label "Churn Label"' in caught.value.hint
 
     def test_nobodys_rows(self):
         with pytest.raises(DataError, match="whose row it is"):

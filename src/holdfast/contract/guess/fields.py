@@ -13,6 +13,7 @@ from holdfast.contract.guess.columns import Verdict, describe, set_bounds, set_u
 from holdfast.contract.guess.identity import identifier_reason, is_key
 from holdfast.contract.guess.leak import leak_reason
 from holdfast.contract.guess.meaning import could_mean, share_out
+from holdfast.contract.guess.roles import EVENTS
 from holdfast.contract.guess.signal import measure, sample_rows
 from holdfast.contract.history import TableKind
 from holdfast.contract.meanings import Meaning
@@ -104,8 +105,10 @@ def _typed(frame: pl.DataFrame, name: str, column: Column) -> pl.Series:
 def _set_identifier(verdict: Verdict, profile: Profile) -> None:
     reason = identifier_reason(profile, verdict.column.kind) if profile.is_readable else None
     names = verdict.column.kind in (Kind.INTEGER, Kind.CATEGORY) and is_key(profile.words)
-    said = profile.words and profile.words[-1] in ("no", "number") and verdict.column.kind is Kind.CATEGORY
-    if reason is None and (names or said) and profile.distinct > OPEN_LEVELS:
+    codes = verdict.column.kind is Kind.CATEGORY and bool(profile.words)
+    numbered = codes and profile.words[-1] in ("no", "number")
+    event = codes and len(profile.words) == 1 and profile.words[0] in EVENTS  # invoice, order, session
+    if reason is None and (names or numbered or event) and profile.distinct > OPEN_LEVELS:
         reason = f"{profile.distinct:,} different values, and its name says that they are names"
     if reason is not None:
         verdict.column = Column(kind=Kind.ID, exclude=f"identifier: {reason}")

@@ -18,12 +18,13 @@ from holdfast.contract.guess.clocks import find_times
 from holdfast.contract.guess.fields import finish, look_at, set_leaks
 from holdfast.contract.guess.identity import is_key
 from holdfast.contract.guess.kind import guess_kinds
-from holdfast.contract.guess.money import guess_economics
+from holdfast.contract.guess.money import guess_by_spending, guess_economics
 from holdfast.contract.guess.names import words
 from holdfast.contract.guess.owners import Key, candidate_keys, choose_owner
 from holdfast.contract.guess.profile import Profile
 from holdfast.contract.guess.roles import Look, place
 from holdfast.contract.guess.sections import clock_section, monthly_charge, table_section
+from holdfast.contract.guess.spending import yearly_spending
 from holdfast.contract.history import Clock, History, TableKind
 from holdfast.contract.infer import tidy
 from holdfast.contract.table import as_table
@@ -40,12 +41,11 @@ if TYPE_CHECKING:
     from holdfast.contract.guess.roles import Placed
     from holdfast.contract.history import ChurnEvent
     from holdfast.contract.infer import NotePath
+    from holdfast.contract.types import Economics
 
 _ZONES = 'Write one such as "Europe/Berlin" or "UTC".'
-_JOIN = (
-    "Join them into one table with a row a customer, and name the column that says who left: "
-    "holdfast init customers.csv --label Churn"
-)
+LABEL = frozenset({"churn", "churned", "attrition", "exited", "left"})
+"""Words in the name of a column that says who left."""
 
 
 MOST_PLANNED = 0.1
@@ -110,7 +110,7 @@ def infer_history(
         raise DataError(
             "No table says when anything happened: no event has a time, and no customer an end.",
             where=", ".join(called.values()),
-            hint=_JOIN,
+            hint=_join_hint(looks),
         )
     until, by_ends = _last_day(placed)
     everything = [look_at(one, until=until) for one in placed]
@@ -121,7 +121,7 @@ def infer_history(
     finish(everything)
     wanted = {called[given]: said for given, said in (sources or {}).items()}
     clock, clock_notes = clock_section(everything, leaving, until, time_zone, by_ends=by_ends)
-    history, notes = _put_together({"name": tidy(name), "clock": clock}, everything, leaving, wanted)
+    history, notes = _put_together({"name": tidy(name), "clock": clock}, everything, leaving, until, wanted)
     return InferredHistory(
         history, {("clock", key): note for key, note in clock_notes.items()} | notes, left_out
     )
@@ -202,6 +202,17 @@ def _looks(frames: Mapping[str, pl.DataFrame], asked: str | None, left_out: dict
     ]
 
 
+def _join_hint(looks: list[Look]) -> str:
+    """How to make one table of several without times, with the column that seems to say who left."""
+    columns = ((look.name, name) for look in looks for name in look.frame.columns)
+    table, label = next((found for found in columns if LABEL.intersection(words(found[1]))), ("", "Churn"))
+    where = f' ("{label}" of "{table}" seems to)' if table else ""
+    return (
+        f'Join them on "{looks[0].key.name}" into one table with a row a customer, and name the column that '
+        f'says who left{where}: holdfast init joined.csv --label "{label}"'
+    )
+
+
 def _not_owned(frames: Mapping[str, pl.DataFrame], table: str, owners: Mapping[str, Key]) -> str:
     """Why a table is left out, with the column by which it could be joined, if there is one."""
     other = next(iter(owners.values()))
@@ -229,7 +240,7 @@ def _last_day(placed: list[Placed]) -> tuple[date, bool]:
     if len(ended) and (last is None or int((ended > last).sum()) > MOST_PLANNED * len(ended)):
         return max(day for day in (_nearly_last(ended), last) if day is not None), True
     if last is None:
-        raise DataError("No table holds a date.", hint=_JOIN)
+        raise DataError("No table holds a date.", hint="Give a table that says when things happened.")
     return last, False
 
 
@@ -239,10 +250,14 @@ def _nearly_last(days: pl.Series) -> date | None:
 
 
 def _put_together(
-    history: Mapping[str, object], everything: list[Fields], leaving: Leaving, sources: Mapping[str, str]
+    history: Mapping[str, object],
+    everything: list[Fields],
+    leaving: Leaving,
+    until: date,
+    sources: Mapping[str, str],
 ) -> tuple[History, dict[NotePath, str]]:
     """The whole contract and its notes; ``history`` has the keys that are already known."""
-    economics, money = guess_economics(*monthly_charge(everything))
+    economics, money = _economics(everything, leaving, until)
     notes: dict[NotePath, str] = {("churn", key): note for key, note in leaving.notes.items()}
     notes |= {("economics", key): note for key, note in money.items()}
     tables = {}
@@ -256,3 +271,14 @@ def _put_together(
     except ValidationError as error:
         lines: dict[NotePath, int] = {}
         raise refusal("the guessed contract", complaints_of(error, History, lines)) from error
+
+
+def _economics(everything: list[Fields], leaving: Leaving, until: date) -> tuple[Economics, dict[str, str]]:
+    """A customer is worth a year of the monthly charge, else of what one spends where leaving is seen."""
+    monthly, column = monthly_charge(everything)
+    if monthly is None:
+        seen = next(one for one in everything if one.placed.look.name == leaving.churn.table)
+        spending = yearly_spending(seen, until) if seen.placed.kind is TableKind.EVENTS else None
+        if spending is not None:
+            return guess_by_spending(*spending)
+    return guess_economics(monthly, column)

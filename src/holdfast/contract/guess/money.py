@@ -45,6 +45,27 @@ def guess_economics(monthly: float | None, column: str | None) -> tuple[Economic
     ), notes
 
 
+def guess_by_spending(yearly: float, said: str) -> tuple[Economics, dict[str, str]]:
+    """Economics and the reason for each of its keys, where customers have no monthly charge.
+
+    Args:
+        yearly: what a customer spends in a year.
+        said: what that was computed from.
+    """
+    value = _tidy(yearly)
+    offer = _tidy(value * OFFER / VALUE)
+    contact = min(CONTACT, _tidy(offer * CONTACT / OFFER))
+    notes = {
+        "customer_value": f"a guess: a customer's spending in a year ({said}); less your costs, if known",
+        "offer_cost": f"a guess: as in {_PAPER}, a twentieth of the customer's value",
+        "contact_cost": f"a guess: as in Neslin et al. 2006 and {_PAPER}, no more than a tenth of the offer",
+        "success_rate": f"a guess: mean of Beta(6, 14), {_PAPER}; a trial with a holdout tells yours",
+    }
+    return Economics(
+        customer_value=value, contact_cost=contact, offer_cost=offer, success_rate=SUCCESS
+    ), notes
+
+
 def _tidy(amount: float) -> float:
     """Two digits are all that a guess deserves."""
     return float(f"{amount:.2g}")
