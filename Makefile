@@ -10,7 +10,7 @@ PIP := $(PYTHON) -m pip --disable-pip-version-check install -q -q
 export DATA LABEL POSITIVE BUDGET PORT SERVE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check chaos bench bench-serve bench-quality docs lock clean
+.PHONY: help setup demo test check chaos bench bench-serve bench-quality bench-history docs lock clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name words; do \
@@ -42,6 +42,9 @@ bench-serve: $(READY) ## the service under load, beside an endpoint that does no
 
 bench-quality: $(READY) ## quality on a public churn table: ten trainings, about 25 minutes
 	$(PYTHON) benchmarks/quality.py
+
+bench-history: $(READY) ## features of histories beside hand-written SQL: 1, 10 and 100 M events (about 15 minutes)
+	$(PYTHON) benchmarks/history.py
 
 docs: $(READY) ## write anew the parts of docs/ that come from the code
 	$(PYTHON) scripts/feature_table.py
