@@ -14,8 +14,7 @@ import polars as pl
 
 from holdfast.contract import Kind
 from holdfast.contract.history import ChurnEvent, TableKind
-from holdfast.contract.parse import key_of, level_expr, level_key, missing_expr, typed_expr
-from holdfast.contract.types import NUMERIC
+from holdfast.contract.parse import key_of, level_expr, level_key, missing_expr
 from holdfast.history.problems import HistoryError
 from holdfast.history.times import (
     INSTANT,
@@ -27,12 +26,12 @@ from holdfast.history.times import (
     shows_day_first,
     to_wall,
 )
+from holdfast.history.values import OwnColumns
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from holdfast.contract.history import History, Table
-    from holdfast.contract.types import Column
     from holdfast.sources import RawBatch
 
 ALWAYS = datetime(1900, 1, 1)  # noqa: DTZ001 - canonical times are naive UTC
@@ -44,13 +43,6 @@ ENDLESS = 2200
 REJECTS = pl.Schema(
     {"file": pl.String, "row": pl.Int64, "column": pl.String, "value": pl.String, "reason": pl.String}
 )
-TYPES: dict[Kind, pl.DataType] = {
-    Kind.NUMBER: pl.Float64(),
-    Kind.INTEGER: pl.Int64(),
-    Kind.BOOLEAN: pl.Boolean(),
-    Kind.DATE: INSTANT,
-}
-"""Of a contract's own columns; the rest is text. Dates are instants: midnights of the history's zone."""
 
 
 @dataclass
@@ -92,8 +84,8 @@ class TableReader:
         self._zone = history.clock.time_zone
         self._bound, self._now = bound, now
         self._by_contract = history.clock.until is not None
-        self._own = own_columns(history, name)
-        self._spellings = {column: _spellings(history, name, column) for column in self._own}
+        self._values = OwnColumns(history, name)
+        self._own = self._values.columns
         self._walls = needs_walls(history, name)
         missing = [c for c in self._table.clocks if c not in schema]
         missing += [c for c, kind in self._own.items() if c not in schema and kind.required]
@@ -145,8 +137,9 @@ class TableReader:
                 )
         happened = begun.instant if start is not None else _always(raw.height)
         found = found.with_columns(self._known(raw, happened.fill_null(ALWAYS), checks, notes))
-        found = found.with_columns(*self._helpers(found, zone), *self._values(raw, notes))
-        return _settled(found.select(self.schema.names()), raw, checks, batch, notes)
+        values, odd = self._values.read(raw)
+        found = found.with_columns(*self._helpers(found, zone), *values)
+        return _settled(found.select(self.schema.names()), raw, checks, batch, notes | odd)
 
     def _schema(self) -> pl.Schema:
         table = self._table
@@ -157,8 +150,7 @@ class TableReader:
         times = ("_time",) if table.kind is TableKind.EVENTS else ("_begin", "_end")
         names |= dict.fromkeys((*times, "_known"), INSTANT)
         names |= {f"{time}_wall": INSTANT for time in times} if self._walls else {}
-        names |= {name: TYPES.get(column.kind, pl.String()) for name, column in self._own.items()}
-        return pl.Schema(names)
+        return pl.Schema(names | self._values.schema)
 
     def _refuse_homonyms(self) -> None:
         """To SQL a name is the same in any case, and names of our own begin with an underscore."""
@@ -238,31 +230,6 @@ class TableReader:
         notes["no time at which it became known: taken as when it happened"] = known.null_count()
         return known.zip_with(known.is_not_null(), happened).alias("_known")
 
-    def _values(self, raw: pl.DataFrame, notes: dict[str, int]) -> list[pl.Series]:
-        """The contract's own columns, typed; what cannot be read is missing and noted."""
-        made = []
-        for name, column in self._own.items():
-            if name not in raw.columns:
-                made.append(pl.Series(name, [None], dtype=self.schema[name]).new_from_index(0, raw.height))
-                continue
-            if column.kind is Kind.DATE:
-                read = read_times(raw[name], zone=self._zone, day_first=_day_first(column, self._table))
-                value = (
-                    read.instant if read else pl.Series([None], dtype=INSTANT).new_from_index(0, raw.height)
-                )
-            else:
-                value = raw.select(typed_expr(name, column, raw.schema[name])).to_series()
-            value = _in_range(value, column)
-            missing = raw.select(missing_expr(name, raw.schema[name], column.kind)).to_series()
-            wrong = int((value.is_null() & ~missing).sum())
-            if wrong:
-                what = f"{name}: no {column.kind}, or out of range, so missing"
-                notes[what] = notes.get(what, 0) + wrong
-            if spelt := self._spellings[name]:
-                value = value.to_frame().select(_spelt(pl.col(value.name), spelt)).to_series()
-            made.append(value.alias(name))
-        return made
-
     def _look(self, raw: pl.DataFrame) -> None:
         """Refuse what would be misread throughout."""
         table = self._table
@@ -292,13 +259,6 @@ class TableReader:
 _WRITE_ISO = (
     "Write times such as 2024-03-05 or 2024-03-05T14:30:00+01:00; seconds since an epoch are not read."
 )
-
-
-def own_columns(history: History, name: str) -> dict[str, Column]:
-    """The columns of a table that are read beside its clocks: all but those excluded and not asked for."""
-    table, churn = history.tables[name], history.churn
-    asked = {*churn.where, churn.cause} if name == churn.table else set[str | None]()
-    return {c: column for c, column in table.columns.items() if not column.exclude or c in asked}
 
 
 def needs_walls(history: History, name: str) -> bool:
@@ -331,38 +291,6 @@ def _never(height: int) -> pl.Series:
 
 def _always(height: int) -> pl.Series:
     return pl.Series([ALWAYS], dtype=INSTANT).new_from_index(0, height)
-
-
-def _day_first(column: Column, table: Table) -> bool:
-    return bool(table.day_first if column.day_first is None else column.day_first)
-
-
-def _in_range(value: pl.Series, column: Column) -> pl.Series:
-    if column.kind not in NUMERIC:
-        return value
-    good = value.is_finite() if column.kind is Kind.NUMBER else value.is_not_null()
-    if column.min is not None:
-        good &= value >= column.min
-    if column.max is not None:
-        good &= value <= column.max
-    return value.set(~good.fill_null(value=True), None)
-
-
-def _spellings(history: History, name: str, column: str) -> dict[str, str]:
-    """How the contract spells the levels that it names, by key."""
-    table, churn = history.tables[name], history.churn
-    if table.columns[column].kind is not Kind.CATEGORY:
-        return {}
-    named = [*(table.columns[column].levels or ()), *table.failures.get(column, ())]
-    if name == churn.table:
-        named += churn.where.get(column, ())
-        named += (churn.causes or ()) if column == churn.cause else ()
-    return {key_of(level): level for level in reversed(named)}
-
-
-def _spelt(value: pl.Expr, spellings: dict[str, str]) -> pl.Expr:
-    key = level_key(value)
-    return pl.coalesce(key.replace_strict(spellings, default=None, return_dtype=pl.String), value)
 
 
 def _settled(
