@@ -272,6 +272,16 @@ class TestSubscriptions:
         )
 
 
+def test_one_table_of_customers_with_ends_is_a_history():
+    table = customers(left_on=ended(GONE)).cast(pl.String).with_columns(pl.col("left_on").fill_null(" "))
+    history = infer_history({"customers": table}).history
+    assert kinds(infer_history({"customers": table})) == {"customers": TableKind.CUSTOMERS}
+    assert (history.tables["customers"].begin, history.tables["customers"].end) == ("signup_date", "left_on")
+    assert (history.churn.event, history.churn.table) == (ChurnEvent.END, "customers")
+    assert history.clock.snapshots == "monthly"
+    assert history.clock.windows[-1] == 365
+
+
 def test_a_change_of_plan_is_no_leaving():
     """Each plan lasts 30 days and the next begins on the day it ends; one customer in ten really leaves."""
     begins = [(place, start) for place in range(N) for start in range(0, SPAN, 30)]

@@ -44,7 +44,7 @@ def by_end(everything: Sequence[Fields], until: date, horizon: int | None) -> Le
     first, why = _kept_since(spells, until)
     notes = {
         "event": f'customers leave when their last row of "{placed.look.name}" ends, as they did '
-        f"{ended.height:,} times; whoever has another one has stayed",
+        f"{ended.height:,} times",
         "horizon_days": f"a guess: about {min(1.0, rates * days):.1%} of customers leave within {days} days"
         if horizon is None
         else "as asked for",

@@ -29,9 +29,11 @@ def clock_section(
     everything: list[Fields], leaving: Leaving, until: date, time_zone: str | None, *, by_ends: bool
 ) -> tuple[Clock, dict[str, str]]:
     """When to look, and why then."""
-    begins = [one.placed.clocks.time for one in everything if one.placed.kind is not TableKind.CUSTOMERS]
-    firsts = [day for time in begins if time is not None and isinstance(day := time.days.min(), date)]
-    span = (until - min(firsts, default=until)).days
+    begins = [(one.placed.kind, one.placed.clocks.time) for one in everything]
+    dated = [(kind, time.days.min()) for kind, time in begins if time is not None]
+    firsts = [(kind is TableKind.CUSTOMERS, day) for kind, day in dated if isinstance(day, date)]
+    # Customers may have joined long before anything that the tables tell of.
+    span = (until - min(firsts, default=(True, until))[1]).days
     notes = {"time_zone": "of times without one, and of midnights" if time_zone is None else "as asked for"}
     settings: dict[str, object] = {"time_zone": time_zone or "UTC"}
     left = span - WINDOWS[2] - leaving.churn.horizon_days - leaving.churn.grace_days
