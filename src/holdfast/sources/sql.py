@@ -116,11 +116,10 @@ class SqlPart:
         with (
             parquet.ParquetWriter(path, arrow, compression="lz4") as writer,
             self._database.reading() as connection,
-            connection.execution_options(yield_per=PIECE_ROWS).execute(chosen) as rows,
-            self._database.hanging_up(connection, rows.cursor),
+            self._database.streaming(connection, chosen) as cursor,
         ):
-            for piece in rows.partitions():
-                frame = typed(pl.DataFrame(list(map(tuple, piece)), schema=texts, orient="row"), schema)
+            while piece := cursor.fetchmany(PIECE_ROWS):
+                frame = typed(pl.DataFrame(piece, schema=texts, orient="row"), schema)
                 writer.write_table(frame.to_arrow().cast(arrow))
                 done += len(piece)
                 yield min(1.0, done / (expected or done + 10 * PIECE_ROWS))
