@@ -125,7 +125,7 @@ def build(
                 engine.run(f"CREATE OR REPLACE TABLE labels AS {labels_sql(history, prepared.until)}")
             for feature in own:
                 _run_own(engine, history, feature, looks)
-            for batch in engine.batches(_joined(history, features, labels=labels), BATCH_ROWS):
+            for batch in engine.batches(joined_sql(history, features, labels=labels), BATCH_ROWS):
                 writer = writer or parquet.ParquetWriter(made, batch.schema, compression="zstd")
                 writer.write_batch(batch)
                 rows += batch.num_rows
@@ -163,7 +163,8 @@ def record_contract(history: History) -> Contract:
     return Contract(name=history.name, churn=LABEL, economics=history.economics, columns=columns)
 
 
-def _joined(history: History, features: Sequence[HistoryFeature], *, labels: bool) -> str:
+def joined_sql(history: History, features: Sequence[HistoryFeature], *, labels: bool) -> str:
+    """The built table: features, those of one's own from the tables ``_own_NAME``, and ``labels``."""
     own = [feature for feature in features if feature.query is not None]
     columns = ["f._customer AS customer", "f.as_of"]
     columns += [f"f.{quoted(feature.name)}" for feature in features if feature.query is None]

@@ -11,9 +11,8 @@ import json
 from collections import Counter
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
-from zoneinfo import ZoneInfo
 
 import duckdb
 import polars as pl
@@ -23,11 +22,10 @@ from holdfast.contract.history import ChurnEvent, TableKind
 from holdfast.disk import locked, scratch
 from holdfast.history.clocks import chosen, latest
 from holdfast.history.engines.duck import limit_mib, told
-from holdfast.history.moments import RUN_UP
 from holdfast.history.problems import HistoryError
 from holdfast.history.rows import REJECTS, TableReader
 from holdfast.history.settle import EXAMPLES, UNKNOWN, Settler, literal
-from holdfast.history.times import naive
+from holdfast.history.spans import bound_of, since_of, until_of
 from holdfast.progress import NullProgress
 from holdfast.sources import SourceError, open_source
 
@@ -39,9 +37,6 @@ if TYPE_CHECKING:
     from holdfast.progress import Progress
     from holdfast.settings import Settings
     from holdfast.sources import Source
-
-Span = tuple["datetime | None", "datetime | None", "datetime | None"]
-"""First and last time of a table, and when its last row became known."""
 
 FORMAT = 2
 """Of the prepared files; those of another are made anew."""
@@ -156,17 +151,9 @@ class _Preparation:
         self._work = work
         self._progress = progress
         self._memory_mib = memory_mib
-        self._zone = ZoneInfo(history.clock.time_zone)
         self._now = datetime.now(UTC).replace(tzinfo=None)
-        until = history.clock.until
-        self._bound = naive(datetime.combine(until, time()), self._zone) if until else self._now
+        self._bound = bound_of(history, self._now)
         self._rejects: list[pl.DataFrame] = []
-        if self._bound > self._midnight_after(self._now):
-            raise HistoryError(
-                f"The tables cannot be complete until {until}: that day is still to come.",
-                where="clock.until",
-                hint="Write the day up to which all that happened is in the tables.",
-            )
 
     def run(self) -> dict[str, Any]:
         """Prepare each table, the register of customers first; what `_ready` reads back."""
@@ -189,7 +176,7 @@ class _Preparation:
             else pl.DataFrame(schema={"table": pl.String, **REJECTS})
         )
         listed.sort("table", "file", "row", maintain_order=True).write_csv(self._work / "rejects.csv")
-        since, until = self._first(spans, left), self._until(spans)
+        since, until = since_of(self._history, spans, left), until_of(self._history, spans, self._bound)
         return {
             "counts": {name: asdict(counts[name]) for name in self._history.tables},
             "since": since.isoformat(),
@@ -277,34 +264,6 @@ class _Preparation:
             where = f"{latest(table, 't')} AND {chosen(table, churn.where, 't')}"
             return settler.first_left(out, "_time", where)
         return None
-
-    def _first(self, spans: dict[str, Span], left: datetime | None) -> datetime:
-        """From when on the tables tell what happened.
-
-        Begins reach further back than that, of those alone who are still there: who left before leaving was
-        recorded is in no table. So the first event says it where there are events, and the first leavers do.
-        """
-        kinds = {name: table.kind for name, table in self._history.tables.items()}
-        for kind in (TableKind.EVENTS, TableKind.INTERVALS, TableKind.CUSTOMERS):
-            first = min((s[0] for n, s in spans.items() if kinds[n] is kind and s[0]), default=None)
-            if first is not None:
-                return first if left is None else max(first, left - timedelta(days=RUN_UP))
-        raise HistoryError(
-            "No table says when anything happened.", hint="Give one of them time, or begin, in the contract."
-        )
-
-    def _until(self, spans: dict[str, Span]) -> datetime:
-        """The contract's own, or the midnight after the last event and what became known last."""
-        if self._history.clock.until:
-            return self._bound
-        last = max(span[1] for span in spans.values() if span[1])
-        known = max(span[2] for span in spans.values() if span[2])
-        # What happened at a midnight needs the next one; what became known then does not.
-        return max(self._midnight_after(last), self._midnight_after(known - timedelta(microseconds=1)))
-
-    def _midnight_after(self, moment: datetime) -> datetime:
-        local = moment.replace(tzinfo=UTC).astimezone(self._zone)
-        return naive(datetime.combine(local.date() + timedelta(days=1), time()), self._zone)
 
 
 def _opened(history: History, name: str, root: Path, settings: Settings | None) -> Source:
