@@ -6,10 +6,12 @@ from datetime import datetime
 
 import polars as pl
 import pytest
+import sqlalchemy as sa
 from small_histories import history
 
 from holdfast.history.prepare import prepare
 from holdfast.history.problems import HistoryError
+from holdfast.settings import Settings
 
 CUSTOMERS = {"kind": "customers", "begin": "joined"}
 SALES = {
@@ -362,3 +364,32 @@ def test_names_that_sql_cannot_tell_apart_are_refused(tmp_path, columns, message
     files = {"sales.csv": f"customer,at,{','.join(columns)}\na,2024-03-01{',1' * len(columns)}\n"}
     with pytest.raises(HistoryError, match=message):
         prepared(tmp_path, {"sales": sales}, files)
+
+
+def test_a_table_of_a_database_gives_the_same_as_a_file(tmp_path, postgres):
+    url = postgres.url()
+    engine = sa.create_engine(url)
+    with engine.begin() as connection:
+        connection.execute(
+            sa.text(
+                "CREATE TABLE sold (customer integer, at timestamptz, known date, "
+                "amount numeric(9, 2), sort text)"
+            )
+        )
+        connection.execute(
+            sa.text(
+                "INSERT INTO sold VALUES (7, '2024-03-01 10:00+01', '2024-03-02', 1.5, 'sale'), "
+                "(8, '2024-03-02 11:00+00', NULL, NULL, NULL), (NULL, '2024-03-02 11:00+00', NULL, 1, 'x')"
+            )
+        )
+    engine.dispose()
+    text = (
+        "customer,at,known,amount,sort\n7,2024-03-01T10:00+01:00,2024-03-02,1.50,sale\n"
+        "8,2024-03-02T11:00Z,,,\n,2024-03-02T11:00Z,,1,x\n"
+    )
+    plain = prepared(tmp_path, {"sales": SALES}, {"sales.csv": text})
+    whole, counts = rows(plain, "sales"), plain.counts
+    contract = history({"sales": SALES | {"source": "table:sold"}}, CHURN)
+    found = prepare(contract, tmp_path, tmp_path / "out", settings=Settings(source_url=url))
+    assert rows(found, "sales").equals(whole)
+    assert found.counts == counts
