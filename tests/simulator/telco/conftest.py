@@ -51,3 +51,8 @@ class Lived:
 @pytest.fixture(scope="session")
 def lived() -> Lived:
     return Lived(World(10_000, 12, seed=11))
+
+
+@pytest.fixture(scope="session")
+def few() -> Lived:
+    return Lived(World(800, 9, seed=5))
