@@ -201,7 +201,7 @@ def same(found, expected):
     return found == expected
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(worlds())
 def test_each_feature_is_what_the_oracle_says(tables):
     found = features_of(tables, everyone())
