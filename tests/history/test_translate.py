@@ -18,14 +18,12 @@ def test_every_engine_gets_a_query_it_can_parse_with_all_features(dialect):
 
 def test_what_engines_call_otherwise_is_written_their_way():
     text = "SELECT EPOCH_US(a), QUANTILE_CONT(x, 0.9) FILTER (WHERE y), CAST(z AS HUGEINT) FROM t"
-    assert " ".join(translated(text, "postgres").split()) == (
-        "SELECT CAST(EXTRACT(EPOCH FROM a) * 1000000 AS BIGINT), "
-        "PERCENTILE_CONT(0.9) WITHIN GROUP (ORDER BY x) FILTER(WHERE y), CAST(z AS DECIMAL(38, 0)) FROM t"
-    )
-    assert " ".join(translated(text, "spark").split()) == (
-        "SELECT UNIX_MICROS(CAST(a AS TIMESTAMP_LTZ)), PERCENTILE(x, 0.9) FILTER(WHERE y), "
-        "CAST(z AS DECIMAL(38, 0)) FROM t"
-    )
+    postgres, spark = (" ".join(translated(text, dialect).split()) for dialect in ("postgres", "spark"))
+    assert "CAST(EXTRACT(EPOCH FROM a) * 1000000 AS BIGINT)" in postgres
+    assert "PERCENTILE_CONT(0.9) WITHIN GROUP (ORDER BY x) FILTER(WHERE y)" in postgres
+    assert "UNIX_MICROS(CAST(a AS TIMESTAMP_LTZ))" in spark
+    assert "PERCENTILE(x, 0.9) FILTER(WHERE y)" in spark
+    assert all("DECIMAL(38, 0)" in one and "INT128" not in one for one in (postgres, spark))
 
 
 def test_the_query_of_one_feature_reads_one_table_and_what_it_needs_of_it():
