@@ -111,7 +111,7 @@ def build(
     out.parent.mkdir(parents=True, exist_ok=True)
     with (
         scratch(out.parent, ".building-") as work,
-        Duck(prepared.folder, list(history.tables), memory_mib=memory_mib, spill=work) as engine,
+        Duck(prepared.folder, list(history.tables), memory_mib=memory_mib) as engine,  # spills in the home
     ):
         engine.store("moments", looks)
         bounds = _bounds(engine, history, prepared, len(chosen))
