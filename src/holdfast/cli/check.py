@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from holdfast.cli.inputs import ContractFile, DataFile, training_data
+from holdfast.cli.inputs import ContractFile, DataFile, address, at_hand, training_data
 from holdfast.cli.session import Session, command
 from holdfast.errors import DataError, UsageError
 
@@ -66,8 +66,8 @@ def check(
     terms = load_contract(contract)
     table = training_data(terms, contract, data)
     with session.progress() as progress:
-        progress.start(f"Reading {table.name}", None)
-        raw = read_table(table)
+        with at_hand(table, session.settings, progress) as file:
+            raw = read_table(file)
         progress.start("Checking the features of the contract", None)
         found = clean_table(raw, terms)
         check_features(terms, found.frame)
@@ -108,7 +108,7 @@ def _document(report: QualityReport, table: Path, files: dict[str, str]) -> dict
     full = report.as_dict()
     short = ("name", "rows", "kept", "rejected", "malformed", "left", "stayed", "gates", "warnings")
     return (
-        {"data": str(table), "passed": report.passed}
+        {"data": address(table) or str(table), "passed": report.passed}
         | {name: full[name] for name in short}
         | {"files": files}
     )

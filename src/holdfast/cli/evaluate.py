@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from holdfast.cli.inputs import address, at_hand
 from holdfast.cli.loading import ModelRef, load_model
 from holdfast.cli.session import Session, command
 from holdfast.errors import UsageError
@@ -80,8 +81,8 @@ def evaluate(
 
     judged = load_model(session, model)
     with session.progress() as progress:
-        progress.start(f"Reading {table.name}", None)
-        raw = read_table(table)
+        with at_hand(table, session.settings, progress) as file:
+            raw = read_table(file)
         found = measure(judged, raw, seed=seed, resamples=resamples, progress=progress)
     _answer(session, found, judged, table, malformed=raw.malformed.height)
 
@@ -121,7 +122,7 @@ def _answer(
 ) -> None:
     document = {
         "model": {"name": judged.name, "version": judged.version, "threshold": judged.threshold},
-        "data": str(table),
+        "data": address(table) or str(table),
         "malformed": malformed,
         **more,
         **found.as_dict(),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from holdfast.cli.inputs import address, at_hand
 from holdfast.cli.loading import ModelRef, load_model
 from holdfast.cli.session import Session, command
 from holdfast.errors import DataError, UsageError
@@ -34,7 +35,9 @@ def score(
     table: Annotated[
         Path,
         typer.Argument(
-            metavar="IN", help="The table of customers, CSV or Parquet; or a history's churn.toml."
+            metavar="IN",
+            help="The table of customers, CSV or Parquet, also at s3://bucket/key or as table:NAME; or a "
+            "history's churn.toml.",
         ),
     ],
     *,
@@ -81,11 +84,18 @@ def score(
         )
     from holdfast.scoring import destination, score_file  # noqa: PLC0415 - help must not wait for it
 
-    destination(table, out, overwrite=force)  # what is wrong with the command is said before a model loads
+    elsewhere = address(table)
+    if elsewhere is None:
+        destination(
+            table, out, overwrite=force
+        )  # what is wrong with the command is said before a model loads
+    elif out is None:
+        raise UsageError("There is no place beside the table for the answers.", hint="Say where with --out.")
     scorer = load_model(session, model)
-    with session.progress() as progress:
-        done = score_file(scorer, table, out, reasons=reasons, overwrite=force, progress=progress)
-    session.answer(_document(done, scorer), *_words(done, scorer))
+    with session.progress() as progress, at_hand(table, session.settings, progress) as file:
+        done = score_file(scorer, file, out, reasons=reasons, overwrite=force, progress=progress)
+    document = _document(done, scorer) | ({"source": elsewhere} if elsewhere else {})
+    session.answer(document, *_words(done, scorer))
     if not done.scored:
         raise typer.Exit(DataError.exit_code)
 

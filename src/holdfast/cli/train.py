@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from holdfast.cli.inputs import ContractFile, DataFile, training_data, typed
+from holdfast.cli.inputs import ContractFile, DataFile, at_hand, training_data, typed
 from holdfast.cli.session import Session, command
 from holdfast.errors import HoldfastError, UsageError
 
@@ -77,8 +77,8 @@ def train(
     writable(session.home)
     usable_database(session)
     with session.progress() as progress:
-        progress.start(f"Reading {table.name}", None)
-        raw = read_table(table)
+        with at_hand(table, session.settings, progress) as file:
+            raw = read_table(file)
         from holdfast.training import train as learn  # noqa: PLC0415 - help must not wait for it
 
         done = learn(

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Sequence
     from datetime import date
 
+    from holdfast.progress import Progress
+
 Value: TypeAlias = "str | float | bool | date"
 """Also a ``datetime``, with a zone where the column has one."""
 
@@ -178,6 +180,32 @@ class Source:
                     if not asked.limit:
                         return
             before += part.size
+
+    @contextmanager
+    def near(self, progress: Progress) -> Iterator[Path]:
+        """The whole table as one file of this machine, as long as it is needed.
+
+        Args:
+            progress: told of the share that has come.
+
+        Raises:
+            SourceError: it cannot be read, or consists of several files.
+        """
+        if len(self._parts) > 1:
+            raise SourceError(
+                f"A table of customers is one file, and these are {len(self._parts):,}.",
+                where=self.name,
+                hint="Put them together, or describe them in a history: holdfast init --tables",
+            )
+        part, done = self._parts[0], 0.0
+        with closing(part.near(Asked(list(self._schema), (), None))) as coming:
+            for said in coming:
+                if isinstance(said, Path):
+                    with told_of(part.name, said):
+                        yield said
+                    return
+                progress.advance(max(0.0, said - done))
+                done = max(done, said)
 
     def close(self) -> None:
         """Let go of connections."""
