@@ -388,6 +388,20 @@ class TestKnownAt:
         found = infer_history({"events": self.table(pl.col("when").dt.offset_by("2d"), name)})
         assert (found.history.tables["events"].time, found.history.tables["events"].known) == ("when", name)
 
+    def test_what_becomes_known_late_makes_the_data_no_longer(self):
+        late = self.table(pl.col("when").dt.offset_by("9d"), "known_at")
+        assert infer_history({"events": late}).history.clock.until == late["when"].max() + timedelta(days=1)
+        at_once = self.table(pl.col("when"), "known_at")
+        assert infer_history({"events": at_once}).history.clock.until is None
+
+    def test_a_few_rows_in_the_far_future_do_not_make_the_data_longer(self):
+        junk = events().with_columns(
+            when=pl.when(pl.int_range(pl.len()) < 2).then(pl.lit(date(2099, 1, 1))).otherwise("when")
+        )
+        last = junk.filter(pl.col("when") < date(2099, 1, 1))["when"].max()
+        late = junk.with_columns(pl.col("when").dt.offset_by("9d").alias("known_at"))
+        assert infer_history({"events": late}).history.clock.until == last + timedelta(days=1)
+
     def test_never_before_the_time(self):
         inferred = infer_history({"events": self.table(pl.col("when").dt.offset_by("-2d"), "loaded_at")})
         assert inferred.history.tables["events"].known is None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -245,8 +246,12 @@ def _last_day(placed: list[Placed]) -> tuple[date, bool]:
 
 
 def _nearly_last(days: pl.Series) -> date | None:
+    """The last day but for one in a thousand that lie a month or more behind the others."""
     there = days.drop_nulls().sort()
-    return None if not len(there) else there[len(there) - 1 - len(there) // 1_000]
+    if not len(there):
+        return None
+    most: date = there[len(there) - 1 - len(there) // 1_000]
+    return there.filter(there <= most + timedelta(days=31)).max()  # type: ignore[return-value]
 
 
 def _put_together(

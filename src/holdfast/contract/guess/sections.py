@@ -47,9 +47,14 @@ def clock_section(
     if leaving.first is not None:
         settings["first"] = leaving.first
         notes["first"] = leaving.first_note
+    known = [one.placed.clocks.known for one in everything]
+    later = [day for one in known if one is not None and isinstance(day := one.days.max(), date)]
     if by_ends:
-        settings["until"] = until + timedelta(days=1)
         notes["until"] = "ends go on after the last begin, so the tables tell of the days up to the last end"
+    elif max(later, default=until) > until + timedelta(days=1):
+        notes["until"] = f"nothing happened later, though rows became known until {max(later)!s}"
+    if "until" in notes:
+        settings["until"] = until + timedelta(days=1)
     return Clock.model_validate(settings), notes
 
 
