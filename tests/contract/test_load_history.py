@@ -87,6 +87,10 @@ def test_a_good_history_loads_with_the_text_of_its_features(load):
     assert history.features == {"calls_at_night": QUERY}
 
 
+def test_the_class_loads_too(folder, load):
+    assert load(GOOD) == History.load(folder / "churn.toml")
+
+
 def test_what_is_loaded_goes_through_plain_json_types_and_back(load):
     history = load(GOOD)
     again = parse_history(history.canonical())

@@ -16,12 +16,15 @@ import hashlib
 import json
 from datetime import date  # noqa: TC003 - Pydantic reads it
 from enum import StrEnum
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, Field, PrivateAttr, StrictBool, model_validator
 
 from holdfast.contract.types import Column, Economics, Frozen, Kind, Misfit, Name
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 WINDOWS = (7, 30, 90, 180, 365)
 """Days that features look back, unless the contract says otherwise."""
@@ -268,6 +271,13 @@ class History(Frozen):
     def files(self) -> dict[str, str]:
         """Where the query of each feature was read from, to be named in errors; empty if not from files."""
         return self._files
+
+    @classmethod
+    def load(cls, path: str | Path) -> History:
+        """Read and check a contract file. See `holdfast.contract.load.load_history`."""
+        from holdfast.contract.load import load_history  # noqa: PLC0415 - load needs this module's types
+
+        return load_history(path)
 
     @property
     def customers(self) -> str | None:
