@@ -86,6 +86,23 @@ def test_pieces_change_nothing(contract, prepared, tmp_path, monkeypatch):
     assert pieces.equals(whole)
 
 
+def test_with_less_memory_there_are_more_pieces_and_the_same_rows(contract, prepared, tmp_path, monkeypatch):
+    monkeypatch.setattr(building, "PIECE", 20_000)
+    steps = []
+
+    class Counting(NullProgress):
+        def start(self, name, total):
+            steps.append((name, total))
+
+    found = [
+        build(contract, prepared, tmp_path / "o.parquet", memory_mib=mib, progress=Counting()).frame()
+        for mib in (4_096, 256)
+    ]
+    assert steps[0][1] == 1
+    assert steps[1][1] > 8
+    assert found[0].equals(found[1])
+
+
 def test_one_moment_alone_equals_its_rows_among_all(contract, prepared, tmp_path):
     whole = build(contract, prepared, tmp_path / "whole.parquet").frame()
     moment = datetime(2023, 9, 1, tzinfo=UTC)

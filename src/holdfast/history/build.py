@@ -17,7 +17,7 @@ from holdfast.contract.types import Churn, Column, Contract, Kind
 from holdfast.disk import scratch
 from holdfast.history.catalogue import catalogue
 from holdfast.history.compile import features_sql
-from holdfast.history.engines.duck import Duck
+from holdfast.history.engines.duck import Duck, limit_mib
 from holdfast.history.labels import OUTCOMES, labels_sql
 from holdfast.history.moments import moments, snapshots
 from holdfast.history.own import own_sql
@@ -38,7 +38,10 @@ if TYPE_CHECKING:
     from holdfast.progress import Progress
 
 PIECE = 10_000_000
-"""Rows that one piece looks at, about: those of the tables, times the snapshots."""
+"""Rows that one piece looks at, about: those of the tables, times the snapshots. Less with less memory."""
+
+_MIB, _FEATURES = 4_096, 100
+"""With this memory and so many features, a piece of that size spills little."""
 
 BATCH_ROWS = 50_000
 LABEL = Churn(label="churned", positive="1", negative="0")
@@ -114,7 +117,8 @@ def build(
         Duck(prepared.folder, list(history.tables), memory_mib=memory_mib) as engine,  # spills in the home
     ):
         engine.store("moments", looks)
-        bounds = _bounds(engine, history, prepared, len(chosen))
+        piece = _piece(memory_mib, len(features))
+        bounds = _bounds(engine, history, prepared, len(chosen), piece)
         shown.start(f"Building {len(features):,} features at {_said(chosen)}", len(bounds))
         rows, made = 0, work / "built.parquet"
         writer = None
@@ -212,13 +216,19 @@ def _run_own(engine: Duck, history: History, feature: HistoryFeature, looks: pl.
         )
 
 
+def _piece(memory_mib: int | None, features: int) -> int:
+    """Rows of one piece that the memory holds: what is aggregated grows with them and with the features."""
+    share = limit_mib(memory_mib) / _MIB * _FEATURES / max(_FEATURES, features)
+    return int(PIECE * min(1.0, share))
+
+
 def _bounds(
-    engine: Duck, history: History, prepared: Prepared, moments_: int
+    engine: Duck, history: History, prepared: Prepared, moments_: int, piece: int
 ) -> list[tuple[str | None, str | None]]:
     """Ranges of customers of about one piece each; the first and the last are open."""
     kept = {name: prepared.counts[name].kept for name in history.tables}
     largest = max(kept, key=lambda name: kept[name])
-    pieces = math.ceil(sum(kept.values()) * moments_ / PIECE)
+    pieces = math.ceil(sum(kept.values()) * moments_ / piece)
     if pieces <= 1:
         return [(None, None)]
     edges = engine.query(
