@@ -11,7 +11,10 @@ import pytest
 from holdfast.contract import Kind, Meaning
 from holdfast.contract.guess.history import infer_history, name_tables
 from holdfast.contract.history import ChurnEvent, TableKind
+from holdfast.contract.load import load_history
 from holdfast.errors import DataError, UsageError
+from holdfast.simulator.telco.files import write_world
+from holdfast.simulator.telco.world import World
 
 N = 400
 SPAN = 700
@@ -505,3 +508,15 @@ def test_the_same_tables_give_the_same_contract_whatever_their_types():
     tables = {"users": customers(), "subscriptions": subscriptions(), "visits": events()}
     as_text = {name: table.cast(pl.String) for name, table in tables.items()}
     assert infer_history(as_text).history == infer_history(tables).history
+
+
+def test_a_simulated_telco_is_described_as_its_maker_does(tmp_path):
+    write_world(World(400, 14, seed=3), tmp_path)
+    made = load_history(tmp_path / "churn.toml")
+    tables = {name: pl.read_parquet(tmp_path / f"{name}.parquet") for name in made.tables}
+    guessed = infer_history(tables).history
+    said = {"kind", "customer", "id", "time", "begin", "end", "known", "failures"}
+    for name, table in made.tables.items():
+        assert guessed.tables[name].model_dump(include=said) == table.model_dump(include=said)
+    assert (guessed.churn.event, guessed.churn.table) == (made.churn.event, made.churn.table)
+    assert guessed.clock.until == made.clock.until
