@@ -75,7 +75,7 @@ def main() -> None:
             ours, hand = (child(side, folder, given.memory) for side in ("ours", "hand"))
             print(
                 f"{millions:>4} M events, {millions * 1_000_000 // EVENTS_EACH:>9,} customers: "
-                f"ours {ours['seconds']:.1f} s ({ours['processor']:.1f} s of processor), {ours['peak']:,} MiB; "
+                f"ours {ours['seconds']:.1f} s (processor {ours['processor']:.1f} s), {ours['peak']:,} MiB; "
                 f"by hand {hand['seconds']:.1f} s ({hand['processor']:.1f} s), {hand['peak']:,} MiB; "
                 f"ratio {ours['seconds'] / hand['seconds']:.2f} "
                 f"(processor {ours['processor'] / hand['processor']:.2f})",
@@ -188,7 +188,8 @@ def hand_sql(folder: Path) -> str:
     return f"""
         SELECT _customer, {", ".join(columns)}
         FROM (
-            SELECT *, rank() OVER w AS newest, (epoch_us(_time) - epoch_us(lead(_time) OVER w)) / 86400e6 AS gap
+            SELECT *, rank() OVER w AS newest,
+                (epoch_us(_time) - epoch_us(lead(_time) OVER w)) / 86400e6 AS gap
             FROM read_parquet('{folder / "events.parquet"}')
             WHERE _time < {as_of} AND _known <= {as_of} AND (_superseded IS NULL OR _superseded > {as_of})
             WINDOW w AS (PARTITION BY _customer ORDER BY _time DESC)
