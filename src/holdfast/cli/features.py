@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from holdfast.history.feature import HistoryFeature
 
 ENGINES = ("duckdb", "postgres", "spark")
+"""Whose SQL is shown."""
+
+BUILDERS = ("duckdb", "postgres")
+"""Of them, those that build."""
 
 features = typer.Typer(no_args_is_help=True)
 
@@ -39,6 +43,7 @@ def everything(
 @command(
     "holdfast features build churn.toml --as-of 2024-06-01 --out features.parquet",
     "holdfast features build churn.toml --out training.parquet",
+    "holdfast features build churn.toml --engine postgres",
 )
 def build(
     session: Session,
@@ -64,27 +69,43 @@ def build(
             "--memory", min=256, metavar="MIB", help="Memory to use; HOLDFAST_MEMORY_MIB, unless given."
         ),
     ] = None,
+    engine: Annotated[
+        str,
+        typer.Option("--engine", help="duckdb, or postgres: in the database where the tables live."),
+    ] = "duckdb",
 ) -> None:
     """Build the features of everyone eligible, as known at one moment or at every snapshot.
 
     One row a customer and moment. Nothing in it happened, or became known, after that moment, but the label.
+    With --engine postgres the tables stay in their database, which does the work and is only read.
     """
     from holdfast.contract.load import load_history  # noqa: PLC0415 - help must not wait for it
-    from holdfast.errors import UsageError  # noqa: PLC0415 - as above
+    from holdfast.errors import UsageError, nearest  # noqa: PLC0415 - as above
     from holdfast.history.build import build as make  # noqa: PLC0415 - as above
     from holdfast.history.build import folder_of  # noqa: PLC0415 - as above
     from holdfast.history.prepare import prepare  # noqa: PLC0415 - as above
 
+    if engine not in BUILDERS:
+        raise UsageError(f'Nothing is built by "{engine}".', hint=nearest(engine, BUILDERS))
     history = load_history(contract)
     settings = session.settings
     with session.progress() as progress:
-        folder = folder_of(session.home, history)
-        prepared = prepare(history, contract.parent, folder, settings=settings, progress=progress)
         try:
-            built = make(
-                history, prepared, out, as_of=as_of, labels=labels, memory_mib=memory or settings.memory_mib,
-                progress=progress,
-            )  # fmt: skip
+            if engine == "postgres":
+                from holdfast.history.build_in_place import build_in_postgres  # noqa: PLC0415 - as above
+
+                built, found = build_in_postgres(
+                    history, out, settings=settings, as_of=as_of, labels=labels, progress=progress
+                )
+                rejects = None
+            else:
+                folder = folder_of(session.home, history)
+                prepared = prepare(history, contract.parent, folder, settings=settings, progress=progress)
+                found, rejects = prepared.counts, prepared.rejects
+                built = make(
+                    history, prepared, out, as_of=as_of, labels=labels,
+                    memory_mib=memory or settings.memory_mib, progress=progress,
+                )  # fmt: skip
         except OSError as error:
             raise UsageError(
                 f"The file cannot be written: {error.strerror or error}.",
@@ -98,14 +119,16 @@ def build(
         "features": len(built.features),
         "as_of": [moment.isoformat() for moment in built.as_of],
         "outcomes": counts,
-        "rejected": {name: found.rejected for name, found in prepared.counts.items()},
-        "rejects": str(prepared.rejects),
+        "rejected": {name: table.rejected for name, table in found.items()},
+        "rejects": None if rejects is None else str(rejects),
     }
-    rejected = sum(sum(found.rejected.values()) for found in prepared.counts.values())
-    session.answer(document, *_built(built, counts, rejected, prepared.rejects))
+    rejected = sum(sum(table.rejected.values()) for table in found.values())
+    session.answer(document, *_built(built, counts, rejected, rejects))
 
 
-def _built(built: Built, counts: dict[str, int], rejected: int, rejects: Path) -> Iterator[RenderableType]:
+def _built(
+    built: Built, counts: dict[str, int], rejected: int, rejects: Path | None
+) -> Iterator[RenderableType]:
     from rich.text import Text  # noqa: PLC0415 - only when something is shown
 
     first, last = min(built.as_of), max(built.as_of)
@@ -118,7 +141,8 @@ def _built(built: Built, counts: dict[str, int], rejected: int, rejects: Path) -
     if counts:
         yield Text("Of them " + ", ".join(f"{rows:,} {outcome}" for outcome, rows in counts.items()) + ".")
     if rejected:
-        yield Text(f"{rejected:,} rows of the tables were rejected: {rejects}")
+        which = "; --json says why" if rejects is None else f": {rejects}"
+        yield Text(f"{rejected:,} rows of the tables were rejected{which}")
 
 
 @command("holdfast features list", "holdfast features list --contract shop/churn.toml --table transactions")

@@ -107,7 +107,7 @@ def build(
     shown = progress or NullProgress()
     chosen = snapshots(history.clock, prepared.since, prepared.until) if as_of is None else list(as_of)
     looks = moments(history, chosen)
-    _insist_within(looks, prepared)
+    expect_within(looks, prepared.until)
     features = tuple(catalogue(history))
     own = [feature for feature in features if feature.query is not None]
     contract = record_contract(history)
@@ -119,7 +119,7 @@ def build(
         engine.store("moments", looks)
         piece = _piece(memory_mib, len(features))
         bounds = _bounds(engine, history, prepared, len(chosen), piece)
-        shown.start(f"Building {len(features):,} features at {_said(chosen)}", len(bounds))
+        shown.start(f"Building {len(features):,} features at {as_said(chosen)}", len(bounds))
         rows, made = 0, work / "built.parquet"
         writer = None
         for first, before in bounds:
@@ -135,10 +135,7 @@ def build(
                 rows += batch.num_rows
             shown.advance()
         if writer is None or not rows:
-            raise HistoryError(
-                f"Nobody is eligible at {_said(chosen)}.",
-                hint="Look at [churn] in the contract: event, table, min_tenure_days, active_days.",
-            )
+            raise nobody(chosen)
         writer.close()
         made.replace(out)
     return Built(out, rows, tuple(chosen), features, contract)
@@ -240,19 +237,27 @@ def _bounds(
     return list(zip([None, *edges], [*edges, None], strict=True))
 
 
-def _insist_within(looks: pl.DataFrame, prepared: Prepared) -> None:
+def expect_within(looks: pl.DataFrame, until: datetime) -> None:
     """Refuse moments after what the tables know: features would be of a past that is not yet told."""
-    beyond = looks.filter(pl.col("as_of") > prepared.until)
+    beyond = looks.filter(pl.col("as_of") > until)
     if beyond.height:
         raise HistoryError(
-            f"{beyond['as_of'][0]:%Y-%m-%d} lies after {prepared.until:%Y-%m-%d}, "
+            f"{beyond['as_of'][0]:%Y-%m-%d} lies after {until:%Y-%m-%d}, "
             "up to which the tables are complete.",
             where="as_of",
             hint="Take an earlier day, or set clock.until if the tables are complete up to a later one.",
         )
 
 
-def _said(chosen: Sequence[datetime]) -> str:
+def nobody(chosen: Sequence[datetime]) -> HistoryError:
+    """What to say where nobody is eligible."""
+    return HistoryError(
+        f"Nobody is eligible at {as_said(chosen)}.",
+        hint="Look at [churn] in the contract: event, table, min_tenure_days, active_days.",
+    )
+
+
+def as_said(chosen: Sequence[datetime]) -> str:
     """Moments in a few words."""
     first, last = min(chosen), max(chosen)
     return (

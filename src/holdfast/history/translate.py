@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlglot
 from sqlglot import exp
 
+from holdfast.history.feature import LONGEST_NAME, named
+
 
 def translated(sql: str, dialect: str) -> str:
     """The query, laid out to be read, for another engine.
@@ -25,6 +27,11 @@ def _postgres(node: exp.Expr) -> exp.Expr:
     if _is_epoch(node):
         return exp.cast(exp.Mul(this=exp.Extract(this=exp.Var(this="EPOCH"), expression=node.expressions[0]),
                                 expression=exp.Literal.number(1_000_000)), "BIGINT")  # fmt: skip
+    if isinstance(node, exp.Identifier) and len(node.name) > LONGEST_NAME:  # PostgreSQL cuts it off
+        return exp.to_identifier(named(node.name), quoted=node.quoted)
+    if isinstance(node, exp.Cast) and node.to.this is exp.DType.INT128:
+        # From a double straight to a decimal, PostgreSQL keeps fifteen digits alone.
+        node.set("this", exp.cast(node.this, "BIGINT"))  # in place, so that what is inside is looked at too
     return _exact(node)
 
 

@@ -1,0 +1,124 @@
+"""PostgreSQL builds from its own tables what DuckDB builds from files that were read from there."""
+
+from __future__ import annotations
+
+import polars as pl
+import psycopg
+import pytest
+from database_worlds import CHURN, contract, world
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+
+from holdfast.errors import UsageError
+from holdfast.history.build import build
+from holdfast.history.build_in_place import build_in_postgres
+from holdfast.history.engines.postgres import Postgres
+from holdfast.history.own_checks import QueryError
+from holdfast.history.prepare import prepare
+from holdfast.history.problems import HistoryError
+from holdfast.history.settle import CONFLICT, REPEATED
+from holdfast.settings import Settings
+from holdfast.sources import SourceError
+
+
+@pytest.fixture(scope="module")
+def at(postgres):
+    return postgres.url()
+
+
+def both(history, url, folder):
+    there = Settings(source_url=url)
+    prepared = prepare(history, folder, folder / "prepared", settings=there)
+    files = build(history, prepared, folder / "files.parquet")
+    return files, prepared.counts, *build_in_postgres(history, folder / "place.parquet", settings=there)
+
+
+def unlike(one: pl.DataFrame, other: pl.DataFrame) -> dict[str, pl.DataFrame]:
+    """The columns that differ: anything but floats exactly, those by more than 1e-9 of the value."""
+    found = {}
+    for name, kind in one.schema.items():
+        a, b = one[name], other[name]
+        if kind == pl.Float64:
+            most = pl.DataFrame([a.abs(), b.abs().alias("b")]).max_horizontal()
+            same = ((a - b).abs() <= 1e-9 * most).fill_null(value=False) | (a.is_null() & b.is_null())
+        else:
+            same = a.eq_missing(b)
+        if not same.all():
+            found[name] = pl.DataFrame(
+                {"customer": one["customer"], "as_of": one["as_of"], "a": a, "b": b}
+            ).filter(~same)
+    return found
+
+
+def counted(counts):
+    """Rows by reason; of two versions known at once it does not matter whether they are the same."""
+    found = {}
+    for name, table in counts.items():
+        rejected = dict(table.rejected)
+        twice = rejected.pop(REPEATED, 0) + rejected.pop(CONFLICT, 0)
+        found[name] = (table.read, table.kept, rejected, twice)
+    return found
+
+
+@settings(max_examples=6, deadline=None, phases=[Phase.explicit, Phase.generate])  # a world has a seed
+@given(st.integers(0, 2**32), st.sampled_from([*CHURN]), st.sampled_from(["UTC", "Europe/Berlin"]))
+def test_what_is_built_in_postgresql_equals_what_is_built_from_files(at, tmp_path_factory, seed, event, zone):
+    world(seed).into(at)
+    files, counts, place, counts_there = both(contract(event, zone), at, tmp_path_factory.mktemp("world"))
+    assert counted(counts_there) == counted(counts)
+    one, other = files.frame(), place.frame()
+    assert one.schema == other.schema
+    assert one.select("customer", "as_of").equals(other.select("customer", "as_of"))
+    assert not unlike(one, other)
+
+
+def test_pieces_change_nothing(at, tmp_path, monkeypatch):
+    world(7).into(at)
+    history, there = contract("end", "Europe/Berlin"), Settings(source_url=at)
+    whole, _ = build_in_postgres(history, tmp_path / "whole.parquet", settings=there)
+    monkeypatch.setattr("holdfast.history.build_in_place.PIECE", 600)
+    pieces, _ = build_in_postgres(history, tmp_path / "pieces.parquet", settings=there)
+    assert pieces.frame().equals(whole.frame())
+
+
+def test_what_the_database_holds_as_text_is_refused_with_what_to_do(at, tmp_path):
+    world(7).into(at)
+    with psycopg.connect(at, autocommit=True) as connection:
+        connection.execute("ALTER TABLE plans ALTER COLUMN price TYPE text")
+    with pytest.raises(HistoryError, match='"price" is of another type') as raised:
+        build_in_postgres(contract("end", "UTC"), tmp_path / "p.parquet", settings=Settings(source_url=at))
+    assert "--engine duckdb" in raised.value.hint
+
+
+def test_a_query_that_gives_a_customer_several_rows_is_refused(at, tmp_path):
+    world(7).into(at)
+    many = "SELECT id AS customer, amount AS value FROM payments"
+    history = contract("end", "UTC").model_copy(update={"features": {"each": many}})
+    with pytest.raises(QueryError, match="several rows for one customer"):
+        build_in_postgres(history, tmp_path / "p.parquet", settings=Settings(source_url=at))
+
+
+def test_tables_elsewhere_are_refused():
+    history = contract("end", "UTC")
+    files = history.tables | {"plans": history.tables["plans"].model_copy(update={"source": "plans.csv"})}
+    with pytest.raises(UsageError, match="no table of a database"):
+        Postgres(history.model_copy(update={"tables": files}), Settings(source_url="postgresql://h/d"))
+    with pytest.raises(UsageError, match="in which database"):
+        Postgres(history, Settings())
+    with pytest.raises(UsageError, match="in PostgreSQL alone"):
+        Postgres(history, Settings(source_url="mysql://u@h/d"))
+
+
+def test_nothing_is_made_in_the_database_and_what_was_built_before_stays_if_it_is_down(at, tmp_path):
+    world(7).into(at)
+    out = tmp_path / "p.parquet"
+    made, _ = build_in_postgres(contract("end", "UTC"), out, settings=Settings(source_url=at))
+    before = out.read_bytes()
+    gone = Settings(source_url="postgresql://u@127.0.0.1:1/none", source_retries=0)
+    with pytest.raises(SourceError, match="refused"):
+        build_in_postgres(contract("end", "UTC"), out, settings=gone)
+    assert made.rows
+    assert out.read_bytes() == before
+    with psycopg.connect(at) as connection:
+        count = "SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind <> 't'"
+        assert connection.execute(count).fetchone() == (3,)

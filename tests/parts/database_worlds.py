@@ -1,0 +1,213 @@
+"""Small random histories as tables of PostgreSQL, with everything in them that engines may differ on."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+from psycopg import sql
+
+from holdfast.contract.history import History
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+ECONOMICS = {"customer_value": 100, "contact_cost": 1, "offer_cost": 5, "success_rate": 0.2}
+BEGIN = datetime(2024, 1, 1, tzinfo=UTC)
+AS_OF = ("2024-03-31", "2024-07-01", "2024-10-28")
+"""In Berlin the clocks change on the first and on the day before the last."""
+
+CHURN: dict[str, dict[str, Any]] = {
+    "end": {
+        "event": "end", "table": "plans", "horizon_days": 30, "lead_days": 3, "grace_days": 10,
+        "min_tenure_days": 20, "cause": "why", "causes": ["Price"],
+    },
+    "cancellation": {
+        "event": "cancellation", "table": "payments", "where": {"status": ["Failed"]}, "horizon_days": 40,
+        "grace_days": 5, "returns": "plans",
+    },
+    "inactivity": {
+        "event": "inactivity", "table": "payments", "horizon_days": 30, "active_days": 90,
+        "where": {"online": ["yes"]}, "min_tenure_days": 5,
+    },
+}  # fmt: skip
+
+OWN = """\
+-- The customer's payments in the last month, less those that failed.
+SELECT id AS customer, SUM(amount) - SUM(CASE WHEN status = 'Failed' THEN amount ELSE 0 END) AS value
+FROM payments WHERE at >= :w30 GROUP BY id
+"""
+
+
+def contract(event: str, zone: str, *, own: bool = True, until: str | None = "2024-12-01") -> History:
+    """The contract of the tables that `World.into` makes."""
+    clock: dict[str, Any] = {"time_zone": zone, "windows": [7, 30, 90], "snapshots": AS_OF}
+    return History.model_validate(
+        {
+            "name": "worlds",
+            "clock": clock | ({"until": until} if until else {}),
+            "churn": CHURN[event],
+            "economics": ECONOMICS,
+            "features": {"net_month": OWN} if own else {},
+            "tables": {
+                "people": {
+                    "kind": "customers", "source": "table:people", "customer": "id", "begin": "joined",
+                    "columns": {
+                        "segment": {"kind": "category", "levels": ["Small", "big"]},
+                        "born": {"kind": "date"},
+                        "Score 1": {"kind": "integer", "min": 0, "max": 4},
+                        "vip": {"kind": "boolean", "true": "gold"},
+                        "note": {"kind": "text"},
+                    },
+                },
+                "payments": {
+                    "kind": "events", "source": "table:public.payments", "customer": "id", "id": "no",
+                    "time": "at", "known": "seen", "failures": {"status": ["Failed"]},
+                    "columns": {
+                        "amount": {"kind": "number", "max": 900},
+                        "items": {"kind": "integer"},
+                        "status": {"kind": "category", "levels": ["Paid", "Failed"]},
+                        "online": {"kind": "boolean"},
+                        "settled": {"kind": "date"},
+                    },
+                },
+                "plans": {
+                    "kind": "intervals", "source": "table:plans", "customer": "id", "id": "no",
+                    "begin": "start", "end": "stop", "known": "seen",
+                    "columns": {
+                        "plan": {"kind": "category"},
+                        "price": {"kind": "number"},
+                        "auto": {"kind": "boolean"},
+                        "term": {"kind": "date"},
+                        "why": {"kind": "category"},
+                    },
+                },
+            },
+        }
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class World:
+    """Rows of three tables."""
+
+    people: list[tuple[Any, ...]]
+    payments: list[tuple[Any, ...]]
+    plans: list[tuple[Any, ...]]
+    whole_ids: bool
+    """Customers are numbers in the database, not text."""
+
+    def into(self, url: str) -> None:
+        """Make the tables, in place of what is there."""
+        customer = "bigint" if self.whole_ids else "text"
+        columns = {
+            "people": f'id {customer}, joined timestamptz, segment text, born date, "Score 1" numeric(4,1), '
+            "vip text, note text",
+            "payments": f"id {customer}, no bigint, at timestamptz, seen timestamptz, amount numeric(12,2), "
+            "items smallint, status varchar(20), online text, settled timestamp",
+            "plans": f"id {customer}, no text, start date, stop timestamp, seen date, plan text, "
+            "price double precision, auto boolean, term date, why text",
+        }
+        with psycopg.connect(url, autocommit=True) as connection, connection.cursor() as cursor:
+            for name, described in columns.items():
+                table = sql.Identifier(name)
+                cursor.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(table))
+                made = sql.SQL("CREATE TABLE {} (" + described + ")")
+                cursor.execute(made.format(table))
+                with cursor.copy(sql.SQL("COPY {} FROM STDIN").format(table)) as copying:
+                    for row in getattr(self, name):
+                        copying.write_row(row)
+
+
+def world(seed: int, customers: int = 120) -> World:
+    """Rows with missing values, ties, versions, late and impossible times, and odd spellings."""
+    chance = random.Random(seed)  # noqa: S311 - a world, no secret
+    whole = chance.random() < 0.3
+    names = [str(n) for n in range(1, customers + 1)]
+    if not whole:
+        names = [f"{'cC'[n % 2]}{n}" for n in range(1, customers + 1)]
+    told = [int(name) if whole else _dressed(chance, name) for name in names]
+    people = [_person(chance, name) for name in told if chance.random() < 0.95]
+    strangers = [] if whole else [None, " ", "null", "nobody"]
+    everyone = [*told, *told, *told, *strangers]
+    payments = [_payment(chance, chance.choice(everyone), customers) for _ in range(customers * 9)]
+    plans = [_plan(chance, chance.choice(everyone), customers) for _ in range(customers * 3)]
+    return World(people, payments, plans, whole)
+
+
+def _dressed(chance: random.Random, name: str) -> str:
+    return chance.choice([name, name, f" {name}", f"{name}\t"])
+
+
+def _moment(chance: random.Random) -> datetime:
+    """Half-days, so that times tie with each other and with windows; some where the clocks change."""
+    change = [datetime(2024, 3, 31, tzinfo=UTC), datetime(2024, 10, 27, tzinfo=UTC)]
+    if chance.random() < 0.15:
+        return chance.choice(change) + timedelta(minutes=30 * chance.randint(-8, 8))
+    return BEGIN + timedelta(hours=12 * chance.randint(0, 660), microseconds=chance.choice([0, 0, 0, 1]))
+
+
+def _maybe(chance: random.Random, value: Any) -> Any:
+    return None if chance.random() < 0.2 else value
+
+
+def _of(chance: random.Random, values: Iterable[Any]) -> Any:
+    return chance.choice([*values])
+
+
+def _clock(chance: random.Random) -> datetime:
+    return _moment(chance).replace(tzinfo=None)
+
+
+def _day(chance: random.Random) -> date:
+    return _moment(chance).date()
+
+
+def _person(chance: random.Random, name: Any) -> tuple[Any, ...]:
+    early = BEGIN - timedelta(days=chance.randint(0, 60), hours=chance.randint(0, 23))
+    joined = _of(chance, [early, early, early, _moment(chance), datetime(1850, 1, 1, tzinfo=UTC), None])
+    segment = _of(chance, ["small", " Small ", "big", "Big.", "other", "NaN", None])
+    vip = _of(chance, ["Gold", "no", "N", "1.0", "maybe", None])
+    return (name, joined, segment, _maybe(chance, _day(chance)), _of(chance, [None, 1, 2.5, 3, 9]), vip, "x")
+
+
+def _payment(chance: random.Random, name: Any, customers: int) -> tuple[Any, ...]:
+    at = _of(chance, [_moment(chance)] * 30 + [None, "infinity", datetime(1899, 12, 31, tzinfo=UTC)])
+    seen = None
+    if isinstance(at, datetime):
+        late = _of(chance, [0, 0, 0, 1, 30, -1] if chance.random() < 0.3 else [0, 0, 2])
+        seen = _maybe(chance, at + timedelta(days=late))
+    amount = _of(chance, [None, "NaN", *(chance.randint(-500, 100_000) / 100 for _ in range(6))])
+    return (
+        name,
+        _maybe(chance, chance.randint(0, customers * 7)),
+        at,
+        seen,
+        amount,
+        _of(chance, [None, -3, 0, 1, 1, 7]),
+        _of(chance, ["paid", "Paid", "PAID.", " failed", "Failed", "other", "", None]),
+        _of(chance, ["yes", "No", "1", "0", "on", "?", None]),
+        _maybe(chance, _clock(chance)),
+    )
+
+
+def _plan(chance: random.Random, name: Any, customers: int) -> tuple[Any, ...]:
+    start = _of(chance, [_day(chance)] * 12 + [None, date(2024, 3, 31), date(2024, 10, 27)])
+    stop = _of(chance, [None, None, _clock(chance), _clock(chance), _clock(chance), "9999-01-01", "infinity"])
+    seen = None if start is None else start + timedelta(days=_of(chance, [-10, 0, 0, 0, 20]))
+    price = _of(chance, [None, 9.0, 9.0, 19.99, float("nan"), float("inf"), -0.1])
+    return (
+        name,
+        _maybe(chance, _of(chance, [f"p{chance.randint(0, customers * 2)}", "7.0"])),
+        start,
+        stop,
+        _maybe(chance, seen),
+        _of(chance, ["S", "a", "Z", "ä", "L", None]),
+        price,
+        _of(chance, [True, False, None]),
+        _maybe(chance, _day(chance)),
+        _of(chance, ["price", "Price", "moved", None]),
+    )
