@@ -93,11 +93,9 @@ class Lookout:
         look = look.with_row_index("row").join(begins, on="as_of", how="left", maintain_order="left")
         if self.history.churn.event is ChurnEvent.INACTIVITY:
             return _by_silence(self.history, self.examples, look, final)
-        days = pl.duration(days=DAYS)
-        whole = ((pl.lit(final) - pl.col("label_begin")) // days).clip(0, MONTHS)
+        begin = pl.col("label_begin")
         found = look.with_columns(self.examples.left_at[rows].alias("left_at")).select(
-            whole=whole.cast(pl.Int64),
-            gone=((pl.col("left_at") - pl.col("label_begin")) // days + 1).cast(pl.Int64),
+            whole=_months(pl.lit(final) - begin).clip(0, MONTHS), gone=_months(pl.col("left_at") - begin) + 1
         )
         whole_, gone = found["whole"].to_numpy(), found["gone"].fill_null(MONTHS + 1).to_numpy()
         left = gone <= whole_
@@ -132,6 +130,11 @@ class Lookout:
         return Survival(self.history.churn.horizon_days, level, weight, observed, booster)
 
 
+def _months(span: pl.Expr) -> pl.Expr:
+    """Whole months in a span of time."""
+    return (span.dt.total_microseconds() // (DAYS * 86_400_000_000)).cast(pl.Int64)
+
+
 def _other_cause(examples: Examples) -> NDArray[np.bool_]:
     """Whether a customer's leaving is known, by any snapshot, to be for a cause that does not count."""
     known = examples.keys.filter(pl.col("left_at").is_not_null() & pl.col("in_window"))
@@ -155,10 +158,8 @@ def _by_silence(history: History, examples: Examples, look: pl.DataFrame, final:
         .join(last, on="number", how="left")
         .sort("row")
     )
-    month = timedelta(days=DAYS)
-    spans = found.select(
-        gone=((pl.col("gone") - pl.col("as_of")) / month), last=((pl.col("last") - pl.col("as_of")) / month)
-    )
+    days = [(pl.col(name) - pl.col("as_of")).dt.total_days().cast(pl.Float64) for name in ("gone", "last")]
+    spans = found.select(each / DAYS for each in days)
     first = max(1, round(history.churn.horizon_days / DAYS))
     gone = spans["gone"].fill_null(MONTHS + 1.0).to_numpy().round().astype(np.int64) + first
     last_ = spans["last"].fill_null(-1.0 * MONTHS).to_numpy().round().astype(np.int64) + first

@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import numpy as np
+import polars as pl
+import pytest
+
+from holdfast.contract import Contract
+from holdfast.progress import NullProgress
+from holdfast.training.byperiod import BASE_RATE, PIPELINE, figures_by_period
+from holdfast.training.clock import Clock
+from holdfast.training.examples import load_examples
+from holdfast.training.rolling import backtest
+
+CONTRACT = Contract.model_validate(
+    {
+        "name": "t",
+        "churn": {"label": "churned", "positive": "1", "negative": "0"},
+        "economics": {"customer_value": 200, "contact_cost": 1, "offer_cost": 10, "success_rate": 0.3},
+        "columns": {
+            "customer": {"kind": "id"},
+            "x": {"kind": "number", "required": False},
+            "z": {"kind": "number", "required": False},
+            "shop_days_since_last": {"kind": "number", "required": False},
+        },
+    }
+)
+MONTHS, CUSTOMERS, HORIZON = 9, 300, 60
+MODELS = ("logistic_regression", "lightgbm", "blend")
+
+
+def as_ofs():
+    return [datetime(2023, month + 1, 1) for month in range(MONTHS)]  # noqa: DTZ001 - naive UTC, as in built tables
+
+
+def table(seed=0):
+    """Each customer once a month; who has a high x is more likely to leave."""
+    draw = np.random.default_rng(seed)
+    n = MONTHS * CUSTOMERS
+    x = draw.normal(size=n)
+    return pl.DataFrame(
+        {
+            "customer": np.tile([f"c{at:03}" for at in range(CUSTOMERS)], MONTHS),
+            "as_of": np.repeat(np.array(as_ofs(), dtype="datetime64[us]"), CUSTOMERS),
+            "x": x,
+            "z": draw.normal(size=n),
+            "shop_days_since_last": x + draw.normal(size=n),
+            "churned": (draw.random(n) < 1 / (1 + np.exp(1 - 1.5 * x))).astype(np.int8),
+        }
+    )
+
+
+def moments():
+    ends = [moment + timedelta(days=HORIZON) for moment in as_ofs()]
+    return pl.DataFrame({"as_of": as_ofs(), "label_end": ends, "label_known": ends})
+
+
+def run(frame, models=MODELS):
+    examples = load_examples(frame, CONTRACT, moments(), seed=1)
+    told = NullProgress()
+    return examples, backtest(examples, CONTRACT, models, seed=1, clock=Clock(600), progress=told)
+
+
+@pytest.fixture(scope="module")
+def done():
+    return run(table())
+
+
+def test_no_prediction_depends_on_a_label_that_was_not_known_when_its_period_began(done):
+    examples, found = done
+    frame = table()
+    for number in (examples.schedule.judged[0], examples.schedule.judged[-1]):
+        begin = examples.schedule.periods[number].begin
+        unknown = pl.col("as_of") + timedelta(days=HORIZON) > begin
+        flipped = pl.when(unknown).then(1 - pl.col("churned")).otherwise("churned").cast(pl.Int8)
+        # enough of both stay, so the same periods are judged
+        _, other = run(frame.with_columns(flipped.alias("churned")))
+        here = found.period == number
+        assert (other.rows == found.rows).all()
+        assert (other.pipeline[here] == found.pipeline[here]).all()
+        assert other.chosen[number] == found.chosen[number]
+        for name in found.probability:
+            assert (other.probability[name][here] == found.probability[name][here]).all()
+
+
+def test_labels_that_were_known_do_change_predictions(done):
+    examples, found = done
+    number = examples.schedule.judged[-1]
+    known = pl.col("as_of") + timedelta(days=HORIZON) <= examples.schedule.periods[number].begin
+    flipped = pl.when(known).then(1 - pl.col("churned")).otherwise("churned").cast(pl.Int8)
+    _, other = run(table().with_columns(flipped.alias("churned")), ("logistic_regression",))
+    here = found.period == number
+    assert np.corrcoef(other.pipeline[here], found.pipeline[here])[0, 1] < 0
+
+
+def test_every_judged_row_is_predicted_and_the_last_period_is_not_among_them(done):
+    examples, found = done
+    assert np.isfinite(found.pipeline).all()
+    assert not (found.period == examples.schedule.last).any()
+    assert len(found.rows) == CUSTOMERS * len(examples.schedule.judged)
+    assert set(found.decided[examples.schedule.last]) == set(MODELS)
+
+
+def test_the_figures_by_period_stand_beside_rules_that_know_as_much(done):
+    examples, found = done
+    last = examples.sample(np.array([examples.schedule.last]), 10_000)
+    p = np.full(len(last), 0.4)
+    rows = figures_by_period(
+        examples, CONTRACT, found, last, p,
+        rule="shop_days_since_last", threshold=0.2, economics=CONTRACT.economics,
+    )  # fmt: skip
+    judged = len(examples.schedule.judged) + 1
+    assert rows["who"].value_counts().sort("who")["count"].to_list() == [judged] * 3
+    first = examples.schedule.periods[examples.schedule.judged[0]]
+    learned = table().filter(pl.col("as_of") + timedelta(days=HORIZON) <= first.begin)["churned"]
+    naive = rows.filter(pl.col("who") == BASE_RATE).row(0, named=True)
+    assert naive["learned_rows"] == len(learned)
+    assert naive["mean_predicted"] == pytest.approx(learned.mean())
+    losses = {who: part["log_loss"][:-1].mean() for (who,), part in rows.group_by("who")}
+    assert losses[PIPELINE] < losses["shop_days_since_last alone"] < losses[BASE_RATE]
+
+
+def test_the_sample_of_a_large_table_is_the_same_every_time(done):
+    examples, _ = done
+    before = examples.schedule.before(examples.schedule.last)
+    some, more = examples.sample(before, 100), examples.sample(before, 200)
+    assert len(some) == 100
+    assert set(some) <= set(more)
+    again = load_examples(table(), CONTRACT, moments(), seed=1)
+    assert (again.sample(before, 100) == some).all()
