@@ -94,6 +94,22 @@ class Server:
             if rows:
                 connection.exec_driver_sql(f"INSERT INTO {table} VALUES ({marks})", rows)  # noqa: S608 - ours
 
+    def end_readers(self) -> None:
+        """End the connections of all others to the database, as a restart does."""
+        with self.engine.connect() as connection:
+            if self.kind == "postgres":
+                connection.exec_driver_sql(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                    "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+                )
+                return
+            others = (
+                "SELECT id FROM information_schema.processlist "
+                "WHERE db = database() AND id <> connection_id()"
+            )
+            for (number,) in connection.exec_driver_sql(others).all():
+                connection.exec_driver_sql(f"KILL {number}")
+
     def settings(self, address=None, **others) -> Settings:
         url = sa.make_url(self.url)
         if address is not None:
@@ -292,6 +308,28 @@ def test_a_line_that_breaks_in_the_middle_is_tried_again_and_each_row_comes_once
     assert sorted(found["n"]) == list(range(LENGTH))
 
 
+@pytest.mark.usefixtures("lengthy", "small_pieces")
+def test_a_server_that_ends_the_connection_is_asked_again(server):
+    with open_source("table:lengthy", Path(), server.settings()) as source:
+        rows = source.batches(["n", "name"])
+        next(rows)
+        server.end_readers()
+        found = pl.concat([batch.frame for batch in rows])
+    assert sorted(found["n"]) == list(range(LENGTH))
+
+
+@pytest.mark.usefixtures("hundred")
+def test_no_room_for_the_copy_is_one_clear_error(server, tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "file"))
+    with (
+        open_source("table:hundred", Path(), server.settings()) as source,
+        pytest.raises(SourceError, match="cannot be kept") as told,
+    ):
+        list(source.batches())
+    assert "TMPDIR" in told.value.hint
+
+
 def test_a_database_that_comes_back_in_time_is_waited_for(server, hundred, proxy):
     assert hundred.exists()
     proxy.cut()
@@ -382,10 +420,10 @@ def test_other_types_of_postgresql(server):
         "CREATE TYPE crm.mood AS ENUM ('happy', 'sad')",
         "CREATE DOMAIN crm.money2 AS numeric(10, 2)",
         'CREATE TABLE crm."Odd ones" (small smallint, r real, any_digits numeric, cents crm.money2, '
-        'mood crm.mood, id uuid, doc jsonb, tags text[], raw bytea, clock time, "50%%" char(3), '
+        'mood crm.mood, id uuid, doc jsonb, tags text[], raw bytea, spot point, clock time, "50%%" char(3), '
         "till timestamp, until date)",
         "INSERT INTO crm.\"Odd ones\" VALUES (7, 0.1, 12345678901234567890.125, 1.50, 'sad', "
-        "'5b1f9d0e-0000-4000-8000-000000000001', '{\"a\": 1}', '{a,b}', '\\x00ff', '12:30', 'x', "
+        "'5b1f9d0e-0000-4000-8000-000000000001', '{\"a\": 1}', '{a,b}', '\\x00ff', '(1,2)', '12:30', 'x', "
         "'infinity', 'infinity')",
     )
     with open_source("table:crm.Odd ones", Path(), server.settings()) as source:
@@ -400,6 +438,7 @@ def test_other_types_of_postgresql(server):
                 "doc": pl.String(),
                 "tags": pl.String(),
                 "raw": pl.String(),
+                "spot": pl.String(),
                 "clock": pl.String(),
                 "50%": pl.String(),
                 "till": pl.Datetime("us"),
@@ -417,6 +456,7 @@ def test_other_types_of_postgresql(server):
                 '{"a": 1}',
                 "{a,b}",
                 "00ff",
+                "(1,2)",
                 "12:30:00",
                 "x",
                 None,

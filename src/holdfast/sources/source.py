@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, Self, TypeAlias
 
 import polars as pl
 
+from holdfast.disk import scratch
 from holdfast.sources.problems import SourceError
 from holdfast.sources.read import BATCH_ROWS, iter_batches
 from holdfast.sources.select import common_type, condition, selected
@@ -23,9 +25,6 @@ if TYPE_CHECKING:
 
 Value: TypeAlias = "str | float | bool | date"
 """Also a ``datetime``, with a zone where the column has one."""
-
-SCRATCH = ".holdfast-fetched-"
-"""How folders are named that hold what was fetched, as long as it is read."""
 
 _FETCHED = 0.8
 """Share of the work that it is to bring near what is far away."""
@@ -232,6 +231,24 @@ def _read(part: Part, asked: Asked, batch_rows: int) -> Iterator[RawBatch]:
                 return
             fetched = max(fetched, _FETCHED * said)  # what is tried again begins anew
             yield RawBatch(empty, 1, done=fetched, file=part.name)
+
+
+@contextmanager
+def copies(name: str) -> Iterator[Path]:
+    """A folder for a copy of a part, among the system's temporary files, as long as it is read.
+
+    Raises:
+        SourceError: it cannot be made or written to.
+    """
+    try:
+        with scratch(Path(tempfile.gettempdir()), ".holdfast-fetched-") as folder:
+            yield folder
+    except OSError as error:
+        raise SourceError(
+            f"A copy of the table cannot be kept: {error.strerror or error}.",
+            where=name,
+            hint="Free some space for temporary files, or set TMPDIR to a folder that has some.",
+        ) from error
 
 
 @contextmanager

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import tempfile
 import warnings
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -13,15 +11,15 @@ import sqlalchemy as sa
 from pyarrow import parquet
 from sqlalchemy.exc import NoSuchTableError
 
-from holdfast.disk import scratch
 from holdfast.errors import nearest
 from holdfast.sources.database import Database
 from holdfast.sources.kinds import as_text, in_sql, polars_type, typed
 from holdfast.sources.problems import NoFileError, SourceError, check_columns
-from holdfast.sources.source import SCRATCH, Source
+from holdfast.sources.source import Source, copies
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
+    from pathlib import Path
 
     from holdfast.sources.source import Asked
 
@@ -95,7 +93,7 @@ class SqlPart:
 
     def near(self, asked: Asked) -> Generator[float | Path, None, None]:
         """See `Part`: a copy in Parquet, of one moment; whole, or none."""
-        with scratch(Path(tempfile.gettempdir()), SCRATCH) as folder:
+        with copies(self.name) as folder:
             path = folder / "table.parquet"
             yield from self._database.persistently(lambda: self._copy(path, asked), self.name)
             yield path

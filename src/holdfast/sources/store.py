@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import re
-import tempfile
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 import pyarrow as pa
 from pyarrow import fs, parquet
 
-from holdfast.disk import scratch
 from holdfast.sources.again import persistently
 from holdfast.sources.columnar import ORACLE_MARK, may_hold, oracle_as_input
 from holdfast.sources.local import LocalPart, is_part, nothing_in
 from holdfast.sources.problems import NoFileError, SourceError
-from holdfast.sources.source import SCRATCH, Source, told_of
+from holdfast.sources.source import Source, copies, told_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
+    from pathlib import Path
 
     import polars as pl
 
@@ -131,7 +129,7 @@ class ObjectPart:
         """See `Part`: from the object's head or, if it is Parquet, its footer."""
         if self.is_oracle:
             raise oracle_as_input(self.name)
-        with scratch(Path(tempfile.gettempdir()), SCRATCH) as folder, told_of(self.name, folder / "table"):
+        with copies(self.name) as folder, told_of(self.name, folder / "table"):
             if self._footer is not None:
                 empty = self._footer.schema.to_arrow_schema().empty_table()
                 parquet.write_table(empty, folder / "table")
@@ -153,7 +151,7 @@ class ObjectPart:
 
     def near(self, asked: Asked) -> Generator[float | Path, None, None]:
         """See `Part`: a copy; of Parquet, only the columns and groups of rows that are asked for."""
-        with scratch(Path(tempfile.gettempdir()), SCRATCH) as folder:
+        with copies(self.name) as folder:
             path = folder / "table"
             if self._footer is None:
                 yield from self._store.ask(lambda system: self._copy_bytes(system, path), self.name)
