@@ -454,6 +454,14 @@ class TestKeys:
         assert list(inferred.history.tables) == ["subscriptions"]
         assert 'join it to "subscriptions" on "subscription_id"' in inferred.left_out["bills"]
 
+    def test_customers_that_the_register_does_not_have_are_told(self):
+        log = events()
+        some = customers().head(N // 2)
+        said = infer_history({"customers": some, "log": log}).notes["tables", "customers"]
+        unknown = set(log["customer_id"]) - set(some["customer_id"])
+        assert f'{len(unknown)} of {log["customer_id"].n_unique()} customers of "log" are not in it' in said
+        assert ("tables", "customers") not in infer_history({"customers": customers(), "log": log}).notes
+
     def test_a_table_without_times_is_left_out(self):
         several = pl.DataFrame({"customer_id": PEOPLE * 2, "hobby": ["chess", "go"] * N})
         inferred = infer_history({"log": events(), "hobbies": several})

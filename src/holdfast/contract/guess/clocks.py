@@ -13,7 +13,6 @@ from holdfast.contract.types import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import date
 
     from holdfast.contract.guess.kind import KindGuess
     from holdfast.contract.guess.profile import Profile
@@ -29,9 +28,6 @@ LOADED_AT_ONCE = 0.5
 
 LASTING = 20
 """Days; what lasts longer on the whole is an interval, not an event with a beginning and an end."""
-
-AFTERWARDS = "filled in afterwards"
-"""How the reason ends why a date column is left out."""
 
 _MOST_WORDS = 3
 _BEGIN = frozenset({
@@ -59,7 +55,7 @@ KNOWN_WORDS = _KNOWN | _WRITTEN | _REWRITTEN
 """Words in the name of a column that may say when a row became known."""
 
 _BIRTH = frozenset({"birth", "dob", "birthday", "birthdate", "born"})
-_PLANNED = frozenset({
+PLANNED = frozenset({
     "due", "expected", "scheduled", "planned", "deadline", "estimated", "renewal", "renew", "next", "target",
     "promised", "required", "forecast",
 }) | _EXPIRY  # fmt: skip
@@ -214,7 +210,7 @@ def event_clocks(times: Mapping[str, Times], table_words: tuple[str, ...], *, ve
 def _time_score(times: Times, table_words: tuple[str, ...]) -> float:
     score = 1.0 * times.says(_PLAIN) + 0.5 * times.says(_BEGIN)
     score += 2.0 * bool(set(table_words).intersection(times.words)) - 1.0 * times.says(_WRITTEN)
-    return score - 2.0 * times.says(_LATER) - 3.0 * times.says(_PLANNED) - 3.0 * times.says(_REWRITTEN)
+    return score - 2.0 * times.says(_LATER) - 3.0 * times.says(PLANNED) - 3.0 * times.says(_REWRITTEN)
 
 
 def _middle(times: Times) -> float:
@@ -234,7 +230,7 @@ def customer_clocks(times: Mapping[str, Times], *, versions: bool) -> Clocks:
     joined = [
         one
         for one in times.values()
-        if one.present >= MOSTLY and not one.says(_KNOWN, _REWRITTEN, _LATER, _PLANNED)
+        if one.present >= MOSTLY and not one.says(_KNOWN, _REWRITTEN, _LATER, PLANNED)
     ]
     if not joined:
         return Clocks()
@@ -281,26 +277,3 @@ def _at_once(known: Times, time: Times) -> bool:
     commonest = known.days.drop_nulls().value_counts()["count"].max() or 0
     spread = time.days.n_unique() > 2 * known.days.n_unique()
     return spread and int(commonest) > LOADED_AT_ONCE * len(known.days)  # type: ignore[arg-type]
-
-
-def later_reason(column: Times, clocks: Clocks, until: date, *, versions: bool) -> str | None:
-    """Why a date column must not be used: it is filled in after the row is known; none if it may be.
-
-    A date beyond the end of the data is a plan and may be known beforehand; one that never is, but lies after
-    the row's own time, was written later.
-
-    Args:
-        column: a date column that is no clock of the table.
-        clocks: those of the table.
-        until: the last day that anything happened in the history.
-        versions: whether each change is a row of its own, so that what was written later is known to be.
-    """
-    since = clocks.known or clocks.time
-    if since is None or versions or column.says(_PLANNED):
-        return None
-    both = int((column.days.is_not_null() & since.days.is_not_null()).sum())
-    after = int((column.days > since.days).fill_null(value=False).sum())
-    beyond = int((column.days > until).fill_null(value=False).sum())
-    if after <= (1 - ALMOST_ALL) * both or beyond > (1 - ALMOST_ALL) * both:
-        return None
-    return f'it is later than "{since.name}" in {after:,} rows and not beyond the data: {AFTERWARDS}'

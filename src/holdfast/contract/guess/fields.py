@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from holdfast.contract import parse
-from holdfast.contract.guess.clocks import AFTERWARDS, later_reason
+from holdfast.contract.guess.clocks import ALMOST_ALL, PLANNED
 from holdfast.contract.guess.columns import Verdict, describe, set_bounds, set_useless
 from holdfast.contract.guess.identity import identifier_reason, is_key
 from holdfast.contract.guess.leak import leak_reason
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import date
 
+    from holdfast.contract.guess.clocks import Clocks, Times
     from holdfast.contract.guess.profile import Profile
     from holdfast.contract.guess.roles import Placed
 
@@ -32,6 +33,10 @@ FAILURES = frozenset({
     "timeout", "defaulted", "unsuccessful", "insufficient", "nsf",
 })  # fmt: skip
 """Words in a level that say that something failed."""
+
+_AFTERWARDS = "filled in afterwards"
+"""How the reason ends why a date column is left out."""
+
 
 _OUTCOMES = frozenset({
     "resolution", "resolved", "satisfaction", "rating", "outcome", "result", "solution", "solved", "response",
@@ -75,7 +80,7 @@ def look_at(placed: Placed, *, until: date) -> Fields:
     for name, verdict in verdicts.items():
         _set_identifier(verdict, look.profiles[name])
         if name in look.times:
-            reason = later_reason(look.times[name], placed.clocks, until, versions=placed.versions)
+            reason = _later_reason(look.times[name], placed.clocks, until, versions=placed.versions)
             if reason is not None:
                 verdict.set(exclude=f"leak: {reason}")
     _set_outcomes(verdicts, look.profiles)
@@ -89,9 +94,32 @@ def look_at(placed: Placed, *, until: date) -> Fields:
     return found
 
 
+def _later_reason(column: Times, clocks: Clocks, until: date, *, versions: bool) -> str | None:
+    """Why a date column must not be used: it is filled in after the row is known; none if it may be.
+
+    A date beyond the end of the data is a plan and may be known beforehand; one that never is, but lies after
+    the row's own time, was written later.
+
+    Args:
+        column: a date column that is no clock of the table.
+        clocks: those of the table.
+        until: the last day that anything happened in the history.
+        versions: whether each change is a row of its own, so that what was written later is known to be.
+    """
+    since = clocks.known or clocks.time
+    if since is None or versions or column.says(PLANNED):
+        return None
+    both = int((column.days.is_not_null() & since.days.is_not_null()).sum())
+    after = int((column.days > since.days).fill_null(value=False).sum())
+    beyond = int((column.days > until).fill_null(value=False).sum())
+    if after <= (1 - ALMOST_ALL) * both or beyond > (1 - ALMOST_ALL) * both:
+        return None
+    return f'it is later than "{since.name}" in {after:,} rows and not beyond the data: {_AFTERWARDS}'
+
+
 def _set_outcomes(verdicts: Mapping[str, Verdict], profiles: Mapping[str, Profile]) -> None:
     """Leave out what is written when a row is closed, in a table that keeps when that was."""
-    late = (name for name, one in verdicts.items() if (one.column.exclude or "").endswith(AFTERWARDS))
+    late = (name for name, one in verdicts.items() if (one.column.exclude or "").endswith(_AFTERWARDS))
     closed = next(late, None)
     for name, verdict in verdicts.items():
         if closed and verdict.column.exclude is None and _OUTCOMES.intersection(profiles[name].words):

@@ -24,7 +24,7 @@ from holdfast.contract.guess.names import words
 from holdfast.contract.guess.owners import Key, candidate_keys, choose_owner
 from holdfast.contract.guess.profile import Profile
 from holdfast.contract.guess.roles import Look, place
-from holdfast.contract.guess.sections import clock_section, monthly_charge, table_section
+from holdfast.contract.guess.sections import clock_section, monthly_charge, register_note, table_section
 from holdfast.contract.guess.spending import yearly_spending
 from holdfast.contract.history import Clock, History, TableKind
 from holdfast.contract.infer import tidy
@@ -270,6 +270,10 @@ def _put_together(
         table = fields.placed.look.name
         tables[table], said = table_section(fields, sources.get(table, table))
         notes |= {("tables", table, *path): note for path, note in said.items()}
+    unknown = register_note(everything, leaving.churn.table)
+    if unknown is not None:
+        register = ("tables", everything[0].placed.look.name)
+        notes[register] = "; ".join(filter(None, [notes.get(register), unknown]))
     document = {**history, "churn": leaving.churn, "economics": economics, "tables": tables}
     try:
         return History.model_validate(document), notes

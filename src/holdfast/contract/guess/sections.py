@@ -58,6 +58,29 @@ def clock_section(
     return Clock.model_validate(settings), notes
 
 
+def register_note(everything: list[Fields], table: str) -> str | None:
+    """What to say where customers of the table in which leaving shows are not in the register.
+
+    Args:
+        everything: all tables, the register first if there is one.
+        table: where leaving is seen.
+    """
+    register, seen = (
+        everything[0].placed,
+        next(one.placed for one in everything if one.placed.look.name == table),
+    )
+    if register.kind is not TableKind.CUSTOMERS or register is seen:
+        return None
+    whose = seen.look.customers.drop_nulls().unique()
+    unknown = len(whose) - int(whose.is_in(register.look.customers.unique().implode()).sum())
+    if not unknown:
+        return None
+    return (
+        f'{unknown:,} of {len(whose):,} customers of "{table}" are not in it: their rows will be rejected. '
+        "If customers who left were deleted from it, leave the table out, for nobody in it has ever left"
+    )
+
+
 def table_section(fields: Fields, source: str) -> tuple[Table, dict[tuple[str, ...], str]]:
     """One table's section and its notes."""
     placed, look = fields.placed, fields.placed.look
