@@ -104,6 +104,8 @@ def test_tables_without_times_are_to_be_joined(holdfast, shared_data, tmp_path):
         (["--tables", "shop", "--churn", "cancellation"], 2, "no event says that a customer leaves"),
         (["--tables", "shop", "--id", "custmer_id"], 2, 'Did you mean "customer_id"?'),
         (["--tables", "empty"], 3, "empty"),
+        (["shop"], 2, "holdfast init --tables shop"),
+        (["shop", "--label", "city"], 2, "holdfast init --tables shop"),
     ],
 )
 @pytest.mark.usefixtures("shop")

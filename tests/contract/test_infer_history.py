@@ -285,6 +285,14 @@ def test_one_table_of_customers_with_ends_is_a_history():
     assert history.clock.windows[-1] == 365
 
 
+def test_whoever_moves_house_has_not_left():
+    addresses = subscriptions().rename({"subscription_id": "address_id", "plan": "street"})
+    tables = {"addresses": addresses, "orders": events()}
+    churn = infer_history(tables).history.churn
+    assert (churn.event, churn.table) == (ChurnEvent.INACTIVITY, "orders")
+    assert infer_history(tables, churn=ChurnEvent.END).history.churn.table == "addresses"
+
+
 def test_a_change_of_plan_is_no_leaving():
     """Each plan lasts 30 days and the next begins on the day it ends; one customer in ten really leaves."""
     begins = [(place, start) for place in range(N) for start in range(0, SPAN, 30)]
@@ -420,6 +428,16 @@ class TestKnownAt:
         inferred = infer_history({"subscriptions": changed})
         assert inferred.history.tables["subscriptions"].known is None
         assert "what it said before is lost" in inferred.notes["tables", "subscriptions"]
+
+    def test_versions_of_customers_are_found(self):
+        moved = customers().with_columns(updated_at=pl.col("signup_date"))
+        again = moved.head(100).with_columns(
+            pl.lit("C").alias("city"), pl.col("updated_at").dt.offset_by("40d")
+        )
+        table = infer_history({"customers": pl.concat([moved, again]), "log": events()}).history.tables[
+            "customers"
+        ]
+        assert (table.kind, table.id, table.known) == (TableKind.CUSTOMERS, "customer_id", "updated_at")
 
     def test_versions_of_a_row_are_found(self):
         fresh = subscriptions(end_date=[None] * N, known_at=days(JOINED))

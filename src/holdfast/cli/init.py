@@ -107,6 +107,12 @@ def init(
             "A table of customers, or a place with tables, is needed.",
             hint="holdfast init customers.csv --label Churn, or holdfast init --tables FOLDER",
         )
+    if table.is_dir():
+        raise UsageError(
+            "It is a folder: several tables are described as a history.",
+            where=str(table),
+            hint=f"holdfast init --tables {typed(table)}",
+        )
     _describe_table(session, table, label, positive, id_column, out, force=force)
 
 

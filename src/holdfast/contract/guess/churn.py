@@ -52,7 +52,7 @@ def guess_leaving(
     doubtful: Leaving | None = None
     for event in tried:
         found = _GUESSES[event](everything, until, horizon)
-        if found is not None and (asked is not None or found.share >= SOME_AT_ALL):
+        if found is not None and (asked is not None or (found.share >= SOME_AT_ALL and not found.aside)):
             return found
         doubtful = doubtful or found
     if doubtful is not None:

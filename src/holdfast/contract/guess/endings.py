@@ -52,7 +52,7 @@ def by_end(everything: Sequence[Fields], until: date, horizon: int | None) -> Le
     if grace:
         notes["grace_days"] = f"{back:.0%} of those who left were back within {_GRACE_REACH} days"
     left = spells.group_by("customer").agg(left=(pl.col("end") <= until).fill_null(value=False).all())
-    return Leaving(churn, notes, left, first, why)
+    return Leaving(churn, notes, left, placed.look.says(SIDE), first, why)
 
 
 def _end_score(placed: Placed, until: date) -> tuple[float, ...] | None:

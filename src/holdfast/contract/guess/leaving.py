@@ -34,6 +34,8 @@ class Leaving:
     """Key of ``[churn]`` to a sentence."""
     left: pl.DataFrame | None = None
     """``customer`` and ``left`` (Boolean): who has left by the end of the data, as a rough guess."""
+    aside: bool = False
+    """Whether it is seen in a table of what is not a customer's staying, such as addresses."""
     first: date | None = None
     """No snapshot before it, where ends seem not to have been kept earlier."""
     first_note: str = ""

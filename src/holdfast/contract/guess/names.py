@@ -56,6 +56,8 @@ def _single(word: str) -> str:
     if word in _ALIASES:
         return _ALIASES[word]
     if len(word) > 3 and word.endswith("s") and not word.endswith("ss") and word not in _KEEP_S:  # noqa: PLR2004 - gas, bus
+        if word.endswith("sses"):
+            return word[:-2]
         singular = f"{word[:-3]}y" if word.endswith("ies") and word != "movies" else word[:-1]
         return _ALIASES.get(singular, singular)
     return word
