@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 import pyarrow as pa
 
-import holdfast
 from holdfast.disk import sync
 from holdfast.quality.counts import Counts
 
@@ -47,7 +47,7 @@ class Parts:
     def __init__(self, folder: Path, **terms: object) -> None:
         self._folder = folder
         self._terms = json.dumps(
-            {"holdfast": holdfast.__version__, "polars": pl.__version__, **terms}, sort_keys=True
+            {"holdfast": version("holdfast"), "polars": pl.__version__, **terms}, sort_keys=True
         )
 
     def get(self, number: int) -> Part | None:
