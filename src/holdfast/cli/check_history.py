@@ -1,4 +1,4 @@
-"""``holdfast check`` on a history: what its tables hold, and what its definition of churn leads to."""
+"""``holdfast check`` on a history: what its tables hold, what its definition leads to, and what leaks."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 import typer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from rich.console import RenderableType
 
     from holdfast.cli.session import Session
+    from holdfast.history.leak import Leak
     from holdfast.history.prepare import Prepared, TableCounts
     from holdfast.history.sensitivity import Sensitivity, Variant
 
@@ -21,16 +22,17 @@ MOST_REASONS = 6
 
 
 def check_history(session: Session, contract: Path, *, out: Path | None, strict: bool) -> None:
-    """Prepare the tables of a history, count what its definition of churn and its neighbours lead to.
+    """Prepare the tables of a history, count what its definition leads to, and look for leaks.
 
     Raises:
         HistoryError: a table cannot be read, or nothing can be learned from it.
-        Exit: with code 3, if ``strict`` and there are warnings.
+        Exit: with code 3, if ``strict`` and there are warnings or leaks.
     """
     from holdfast.cli.outputs import write_files  # noqa: PLC0415 - help must not wait for it
     from holdfast.contract.load import load_history  # noqa: PLC0415 - as above
     from holdfast.errors import DataError  # noqa: PLC0415 - as above
     from holdfast.history.build import folder_of  # noqa: PLC0415 - as above
+    from holdfast.history.leaks import find_leaks  # noqa: PLC0415 - as above
     from holdfast.history.prepare import prepare  # noqa: PLC0415 - as above
     from holdfast.history.sensitivity import sensitivity  # noqa: PLC0415 - as above
 
@@ -45,6 +47,14 @@ def check_history(session: Session, contract: Path, *, out: Path | None, strict:
             progress=progress,
         )
         found = sensitivity(history, prepared, memory_mib=settings.memory_mib, progress=progress)
+        leaks = find_leaks(
+            history,
+            prepared,
+            contract.parent,
+            settings=settings,
+            memory_mib=settings.memory_mib,
+            progress=progress,
+        )
     rejects = prepared.rejects.read_text(encoding="utf-8")
     folder = out or session.home / "checks" / history.name
     files = write_files(folder, {"rejects.csv": rejects})
@@ -53,19 +63,21 @@ def check_history(session: Session, contract: Path, *, out: Path | None, strict:
         found.insist_on_examples()
     except DataError as error:
         refusal = error
+    document = _document(history.name, prepared, found, leaks, files["rejects.csv"])
     if refusal is None or not session.json:  # with --json the error is the one document
-        document = _document(history.name, prepared, found, files["rejects.csv"])
-        session.answer(document, *_words(prepared, found, files["rejects.csv"]))
+        session.answer(document, *_words(prepared, found, leaks, files["rejects.csv"]))
     if refusal is not None:
         raise refusal
-    if strict and found.warnings:
+    if strict and not document["passed"]:
         raise typer.Exit(3)
 
 
-def _document(name: str, prepared: Prepared, found: Sensitivity, rejects: Path) -> dict[str, object]:
+def _document(
+    name: str, prepared: Prepared, found: Sensitivity, leaks: Sequence[Leak], rejects: Path
+) -> dict[str, object]:
     return {
         "name": name,
-        "passed": not found.warnings,
+        "passed": not found.warnings and all(leak.harmless for leak in leaks),
         "since": prepared.since.isoformat(),
         "until": prepared.until.isoformat(),
         "tables": {table: asdict(counts) for table, counts in prepared.counts.items()},
@@ -75,11 +87,14 @@ def _document(name: str, prepared: Prepared, found: Sensitivity, rejects: Path) 
         "definitions": [asdict(variant) | {"rate": variant.rate} for variant in found.variants],
         "share_of_customers": found.share,
         "warnings": list(found.warnings),
+        "leaks": [asdict(leak) for leak in leaks],
         "files": {"rejects.csv": str(rejects)},
     }
 
 
-def _words(prepared: Prepared, found: Sensitivity, rejects: Path) -> Iterator[RenderableType]:
+def _words(
+    prepared: Prepared, found: Sensitivity, leaks: Sequence[Leak], rejects: Path
+) -> Iterator[RenderableType]:
     from rich.table import Table  # noqa: PLC0415 - only when something is shown
     from rich.text import Text  # noqa: PLC0415 - only when something is shown
 
@@ -107,6 +122,7 @@ def _words(prepared: Prepared, found: Sensitivity, rejects: Path) -> Iterator[Re
     yield table
     for warning in found.warnings:
         yield Text(f"Note: {warning}")
+    yield from _of_leaks(leaks)
     yield Text(f"Rejects: {rejects}")
 
 
@@ -122,6 +138,17 @@ def _of_table(name: str, counts: TableCounts) -> Iterator[RenderableType]:
         yield Text(f"  … and {len(reasons) - MOST_REASONS} more reasons")
     for what, rows in counts.notes.items():
         yield Text(f"  {rows:,} kept: {what}")
+
+
+def _of_leaks(leaks: Sequence[Leak]) -> Iterator[RenderableType]:
+    from rich.text import Text  # noqa: PLC0415 - only when something is shown
+
+    for leak in leaks:
+        if leak.harmless:
+            yield Text(f"Known too late to leak: {leak.place}. {leak.reason}. {leak.advice}")
+        else:
+            yield Text.assemble(("LEAK ", "bold red"), (leak.place, "bold"), f": {leak.reason}.")
+            yield Text(f"  do: {leak.advice}")
 
 
 def _row(variant: Variant) -> list[str]:

@@ -144,7 +144,7 @@ def sensitivity(
     shown.start("Trying neighbouring definitions", len(changes) + 2)
     with Duck(prepared.folder, list(history.tables), memory_mib=memory_mib) as engine:
         if every > 1:
-            _sample(engine, history, prepared, every)
+            sample(engine, history, prepared, every)
         own = _counts(engine, history, prepared, as_of)
         shown.advance()
         variants = [_variant(history, None, own)]
@@ -181,7 +181,7 @@ def _beside(days: int, usual: Sequence[int]) -> list[int]:
     return below + above[: 2 - len(below)]
 
 
-def _sample(engine: Duck, history: History, prepared: Prepared, every: int) -> None:
+def sample(engine: Duck, history: History, prepared: Prepared, every: int) -> None:
     """Show one customer in so many."""
     for name in history.tables:
         rows = f"read_parquet({literal(str(prepared.file(name).resolve()))})"
