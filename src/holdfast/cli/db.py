@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from pathlib import Path  # noqa: TC003 - Typer reads the annotations
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from holdfast.cli.inputs import ContractFile  # noqa: TC001 - Typer reads the annotations
 from holdfast.cli.session import Debug, Home, Json, Quiet, Session, command, session_of
 
 if TYPE_CHECKING:
@@ -161,7 +162,39 @@ def restore(
     )
 
 
-for _command in (status, upgrade, backup, restore):
+@command("holdfast db index churn.toml", "holdfast db index churn.toml --apply")
+def index(
+    session: Session,
+    contract: ContractFile = Path("churn.toml"),
+    *,
+    apply: Annotated[
+        bool, typer.Option("--apply", help="Make those that are missing, while the tables are in use.")
+    ] = False,
+) -> None:
+    """Propose the indexes by which features of one customer are built at once, in the tables' own database.
+
+    That is the database that HOLDFAST_SOURCE_URL names, not Holdfast's. Without --apply nothing is changed.
+    """
+    from holdfast.contract.load import load_history  # noqa: PLC0415 - help must not wait for it
+    from holdfast.history.indexes import make_indexes, propose_indexes  # noqa: PLC0415 - as above
+
+    history = load_history(contract)
+    found = propose_indexes(history, session.settings)
+    if apply:
+        with session.progress() as progress:
+            made = make_indexes(history, session.settings, found, progress)
+        session.answer(
+            {"made": [one.name for one in made], "there": [one.name for one in found if one.there]},
+            f"{len(made)} of {len(found)} indexes were made; the others were there.",
+        )
+        return
+    document = [{"name": one.name, "table": one.table, "there": one.there, "sql": one.sql} for one in found]
+    missing = [one for one in found if not one.there]
+    words = [f"{one.sql};" for one in missing] or ["Every index that is needed is there."]
+    session.answer({"indexes": document}, *words, *(["-- Make them:  --apply"] if missing else []))
+
+
+for _command in (status, upgrade, backup, restore, index):
     _command.add_to(db)
 
 

@@ -23,8 +23,20 @@ if TYPE_CHECKING:
     from holdfast.contract.history import History
     from holdfast.contract.types import Column
 
-_BLANKS = "".join(map(chr, (*range(9, 14), 0x20, 0x85, 0xA0, 0x1680, *range(0x2000, 0x200B), 0x2028, 0x2029)))
-_BLANKS += "\u202f\u205f\u3000"
+_BLANKS = (
+    *range(9, 14),
+    0x20,
+    0x85,
+    0xA0,
+    0x1680,
+    *range(0x2000, 0x200B),
+    0x2028,
+    0x2029,
+    0x202F,
+    0x205F,
+    0x3000,
+)
+_STRIPPED = "E'" + "".join(f"\\u{place:04x}" for place in _BLANKS) + "'"
 _TYPES = {
     Kind.NUMBER: "double precision",
     Kind.INTEGER: "bigint",
@@ -46,6 +58,7 @@ class Held:
         spelt: each column's name in the database, where blanks may be around it.
         numeric: columns of numbers, of whatever size.
         order: SQL over a row ``t``: which of two equal ones counts as the last.
+        alias: of a row, with the point behind it.
     """
 
     name: str
@@ -54,10 +67,11 @@ class Held:
     spelt: Mapping[str, str]
     numeric: frozenset[str]
     order: str
+    alias: str = "t."
 
     def column(self, name: str) -> str:
-        """SQL for a column of a row ``t``."""
-        return f"t.{quoted(self.spelt[name])}"
+        """SQL for a column of a row."""
+        return f"{self.alias}{quoted(self.spelt[name])}"
 
     def instant(self, name: str, zone: str) -> str:
         """SQL for a column of times as instants (UTC, no zone).
@@ -149,7 +163,7 @@ def value(history: History, table: str, held: Held, name: str) -> str:
 
 
 def _bare(text: str) -> str:
-    return f"btrim({text}, {literal(_BLANKS)})"
+    return f"btrim({text}, {_STRIPPED})"
 
 
 def _key(text: str) -> str:

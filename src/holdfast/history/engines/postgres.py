@@ -110,10 +110,7 @@ class Reading:
         self._history = history
         self._database = database
         self._connection = connection
-        self.held = {
-            name: _held(table.source.removeprefix(TABLE), database, connection)
-            for name, table in history.tables.items()
-        }
+        self.held = held_tables(history, database, connection)
         self.now = datetime.now(UTC).replace(tzinfo=None)
         self.bound = bound_of(history, self.now)
 
@@ -225,6 +222,18 @@ def moments_sql(looks: pl.DataFrame) -> str:
         for row in looks.iter_rows()
     ]
     return f"SELECT * FROM (VALUES ({'), ('.join(rows)})) AS m({', '.join(looks.columns)})"
+
+
+def held_tables(history: History, database: Database, connection: sa.Connection) -> dict[str, Held]:
+    """The history's tables as the database describes them.
+
+    Raises:
+        HistoryError: there is no such table.
+    """
+    return {
+        name: _held(table.source.removeprefix(TABLE), database, connection)
+        for name, table in history.tables.items()
+    }
 
 
 def _held(source: str, database: Database, connection: sa.Connection) -> Held:
