@@ -78,6 +78,9 @@ class Answer(BaseModel):
     timestamp: datetime = Field(description="UTC.")
     latency_ms: float = Field(description="From the request's arrival to its answer.")
     warnings: list[Note]
+    as_of: datetime | None = Field(
+        None, description="UTC. Only where the record was built from the tables: as known then."
+    )
 
 
 class BatchPrediction(Answer):

@@ -148,6 +148,7 @@ async def _running(app: FastAPI) -> AsyncIterator[None]:
         for batcher in (app.state.online, app.state.apart, app.state.recall):
             await asyncio.to_thread(batcher.close)
         await asyncio.to_thread(log.close)
+        await asyncio.to_thread(live.close)
         if app.state.cache is not None:
             await asyncio.to_thread(app.state.cache.close)
         await app.state.limiter.close()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from holdfast.api import metrics, wire
+from holdfast.api.built import completed
 from holdfast.api.forms import Outcome
 from holdfast.api.problems import RepeatedKeyError
 from holdfast.api.scoring import at_once, explain, rejects_between, score
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from holdfast.api.forms import Form
+    from holdfast.api.intake import Reject
     from holdfast.api.live import Live, Serving
     from holdfast.api.scoring import Scored
     from holdfast.api.tracing import RequestTrace
@@ -146,8 +148,15 @@ class Desk:
             return {}
         records = [record for span in spans for record in span.records]
         starts = [*accumulate(len(span.records) for span in spans)]
+        moments: Mapping[int, datetime] = {}
+        refused: Mapping[int, Reject] = {}
+        if serving.features is not None and (column := serving.intake.contract.id_column) is not None:
+            made = completed(serving.features, column, records)
+            records, refused, moments = made.records, made.rejects, made.moments
+            give_way()
         scored = score(serving, records, starts[:-1], self._cache, give_way)
-        writer = _Writer(serving, scored, len(spans))
+        scored.rejects.update({at: [reject] for at, reject in refused.items()})
+        writer = _Writer(serving, scored, len(spans), moments)
         answered = {}
         for span, end in zip(spans, starts, strict=True):
             at = span.question
@@ -223,8 +232,11 @@ def _merge(
 class _Writer:
     """Writes the answers to the questions of one batch, and the rows that go into the log."""
 
-    def __init__(self, serving: Serving, scored: Scored, questions: int) -> None:
+    def __init__(
+        self, serving: Serving, scored: Scored, questions: int, moments: Mapping[int, datetime]
+    ) -> None:
         self._serving = serving
+        self._moments = moments
         self._scored = scored
         self._moment = datetime.now(UTC)
         self._timestamp = wire.utc_now()
@@ -246,6 +258,9 @@ class _Writer:
                 continue
             answer["prediction_id"] = next(self._ids)
             answer["timestamp"] = self._timestamp
+            as_of = self._moments.get(at)
+            if as_of is not None:
+                answer["as_of"] = as_of.isoformat(timespec="milliseconds").replace("+00:00", "Z")
             answers[at - begin] = answer
             rows.append(
                 (
@@ -253,7 +268,7 @@ class _Writer:
                     request,
                     self._moment,
                     answer["customer_id"],
-                    self._moment,
+                    as_of or self._moment,
                     name["name"],
                     name["version"],
                     CHAMPION,

@@ -13,7 +13,7 @@ from starlette.responses import HTMLResponse
 from starlette.staticfiles import StaticFiles
 
 import holdfast
-from holdfast.api import tensors
+from holdfast.api import built, tensors
 from holdfast.api.answers import Problem, problems
 from holdfast.api.forms import CUSTOMERS, MAX_BATCH
 from holdfast.api.policy import ASSETS, PROBES, PUBLIC
@@ -80,7 +80,7 @@ def document(app: FastAPI, serving: Serving | None) -> dict[str, Any]:
     made["security"] = [{name: []} for name in _SCHEMES]
     schemas = components.setdefault("schemas", {})
     schemas |= problem["$defs"]
-    schemas["Customer"] = _NO_MODEL if serving is None else serving.intake.schema()
+    schemas["Customer"] = _NO_MODEL if serving is None else _customer(serving)
     customer = {"$ref": _REF.format(model="Customer")}
     schemas["Customers"] = {
         "type": "object",
@@ -107,6 +107,11 @@ def document(app: FastAPI, serving: Serving | None) -> dict[str, Any]:
             _add_the_guards(path, operation)
             operation["summary"] = re.split(r"[.:,]\s|\.$", operation.get("description", ""))[0]
     return made
+
+
+def _customer(serving: Serving) -> dict[str, Any]:
+    whole = serving.intake.schema()
+    return whole if serving.features is None else built.schema(whole)
 
 
 def _add_the_guards(path: str, operation: dict[str, Any]) -> None:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 import orjson
 
 from holdfast.api import wire
+from holdfast.api.built import AS_OF, Absent, Away
 from holdfast.api.fields import json_type
-from holdfast.api.problems import BatchError, NotJsonError, RecordError
+from holdfast.api.problems import BatchError, NoCustomerError, NotJsonError, RecordError, TablesError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -76,6 +77,7 @@ class One:
     def write(self, outcome: Outcome) -> dict[str, Any]:
         """The answer, or what is wrong with the record."""
         if not outcome.answers:
+            _refuse(outcome.rejects)
             many = len(outcome.rejects)
             raise RecordError(
                 f"{many} {'fields break' if many > 1 else 'field breaks'} the contract.",
@@ -124,6 +126,8 @@ class Many:
         """All answers and all rejects."""
         rejected = [reject.as_dict() for reject in outcome.rejects]
         if not outcome.answers:
+            if all(isinstance(reject, Away) for reject in outcome.rejects):
+                raise TablesError
             raise BatchError(
                 f"None of the {outcome.received:,} customers can be scored.",
                 hint="GET /docs shows what each field may hold.",
@@ -143,6 +147,18 @@ class Many:
             "timestamp": outcome.timestamp,
             **latency,
         }
+
+
+def _refuse(rejects: Sequence[Reject]) -> None:
+    """Say it plainly where a customer's record could not be built."""
+    for reject in rejects:
+        if isinstance(reject, Away):
+            raise TablesError
+        if isinstance(reject, Absent):
+            raise NoCustomerError(
+                f'Of customer "{reject.value}" no record can be built: {reject.reason}.',
+                hint=f'Check the id and "{AS_OF}", or send the whole record.',
+            )
 
 
 def parsed(body: bytes) -> Any:

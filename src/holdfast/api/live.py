@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 
+from holdfast.api.built import open_features
 from holdfast.api.intake import Intake
 from holdfast.api.log import event, fault
 from holdfast.api.problems import NoModelError
@@ -25,7 +26,9 @@ from holdfast.registry import USE_ANOTHER, UnknownVersionError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from holdfast.history.live import LiveFeatures
     from holdfast.registry import Registry, Version
+    from holdfast.settings import Settings
 
 POLL_SECONDS = 0.25
 RETRY_SECONDS = 5.0
@@ -50,6 +53,8 @@ class Serving:
 
     model: Model
     intake: Intake
+    features: LiveFeatures | None = None
+    """Builds the records of customers of whom only the id is sent, if it is known where."""
 
     @cached_property
     def identity(self) -> bytes:
@@ -76,17 +81,24 @@ class Live:
     Args:
         registry: whose champion to follow.
         load: opens a version; `load_version` unless a test brings its own.
+        settings: say where the tables are of which a model learned; without, whole records must be sent.
 
     Attributes:
         current: the model that answers, if there is one.
         trouble: why ``current`` is not what the registry says it should be, if it is not.
     """
 
-    def __init__(self, registry: Registry, load: Callable[[Version], Model] | None = None) -> None:
+    def __init__(
+        self,
+        registry: Registry,
+        load: Callable[[Version], Model] | None = None,
+        settings: Settings | None = None,
+    ) -> None:
         self.current: Serving | None = None
         self.trouble: Trouble | None = None
         self._registry = registry
         self._load = load or load_version
+        self._settings = settings
         self._token: int | None = None
         self._retry_at = 0.0
         self._kept: dict[str, Serving] = {}
@@ -144,7 +156,12 @@ class Live:
         self._kept.pop(serving.model.version, None)
         self._kept[serving.model.version] = serving
         for other in [v for v, held in self._kept.items() if held is not self.current][: -MOST_KEPT + 1]:
-            del self._kept[other]
+            _closed(self._kept.pop(other))
+
+    def close(self) -> None:
+        """Let go of connections to the tables."""
+        for serving in [*self._kept.values(), *([self.current] if self.current else [])]:
+            _closed(serving)
 
     def _follow(self, version: Version) -> None:
         started = time.perf_counter()
@@ -170,7 +187,7 @@ class Live:
         intake = Intake(model.contract)
         # One answer before the first customer's: libraries load and expressions compile at their first use.
         model.answer(model.conform(intake.take([intake.example]).table))
-        return Serving(model, intake)
+        return Serving(model, intake, open_features(model, self._settings))
 
     def _failed(self, trouble: Trouble, error: Exception, *, pause: float) -> None:
         new = trouble != self.trouble
@@ -179,6 +196,11 @@ class Live:
             event("trouble", level=logging.ERROR, code=error.code, reason=error.message, where=error.where)
         elif new:
             fault(error)
+
+
+def _closed(serving: Serving) -> None:
+    if serving.features is not None:
+        serving.features.close()
 
 
 def _not_loaded(version: Version, current: Serving | None, error: Exception) -> Trouble:

@@ -34,7 +34,7 @@ _KEY = re.compile(rb"[\x21-\x7e](?:[\x20-\x7e]{0,253}[\x21-\x7e])?")
 _ONE, _MANY = One(), Many()
 
 router = APIRouter(tags=["predictions"], route_class=GuardedRoute)
-_FAILURES = problems(400, 401, 403, 409, 413, 415, 422, 429, 503)
+_FAILURES = problems(400, 401, 403, 409, 413, 415, 422, 429, 503) | problems(404, wrong="customer")
 
 IdempotencyKey = Annotated[
     str | None,

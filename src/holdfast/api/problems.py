@@ -32,6 +32,7 @@ PROBLEMS: dict[str, tuple[int, str]] = {
     "not_found": (404, "There is nothing here"),
     "job": (404, "There is no such job"),
     "prediction": (404, "There is no such prediction"),
+    "customer": (404, "There is no such customer"),
     "method": (405, "This address does not take that method"),
     "version": (404, "There is no such version"),
     "unknown": (404, "There is no such key or user"),
@@ -58,11 +59,12 @@ PROBLEMS: dict[str, tuple[int, str]] = {
     "log": (503, "Answers cannot be logged"),
     "archive": (503, "The archive cannot be used"),
     "store": (503, "The database cannot be used"),
+    "tables": (503, "The tables cannot be asked"),
     "room": (507, "The disk is too full"),
 }
 """Status and title of each code. Codes are stable; clients may rely on them."""
 
-RETRY_SECONDS = {"no_model": 5, "not_ready": 5, "store": 1}
+RETRY_SECONDS = {"no_model": 5, "not_ready": 5, "store": 1, "tables": 1}
 """When to ask again after a failure that passes, where the error itself does not say."""
 
 SAID = frozenset({"version", "no_earlier", "overloaded", "log", "job", "job_state", "quota", "room"})
@@ -159,6 +161,23 @@ class NoPredictionError(ProblemError):
     """The log holds no such prediction."""
 
     code = "prediction"
+
+
+class NoCustomerError(ProblemError):
+    """The tables have no such customer, or it was none at that moment."""
+
+    code = "customer"
+
+
+class TablesError(ProblemError):
+    """The database of the tables, from which records are built, did not answer."""
+
+    code = "tables"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The database of the tables did not answer.", hint="Try again in a moment, or send whole records."
+        )
 
 
 class BodyError(ProblemError):

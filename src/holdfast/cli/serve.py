@@ -64,7 +64,7 @@ def _answer(session: Session, settings: Settings, bound: socket.socket, *, one_o
     log.configure(debug=session.debug, quiet=session.quiet or session.json, level=settings.log_level)
     with session.registry() as registry:
         may_listen(settings.host, settings, Gate(registry.engine, settings))
-        live = Live(registry)
+        live = Live(registry, settings=settings)
         jobs = None if one_of_many else _jobs(session, settings)
 
         def ready() -> None:

@@ -7,6 +7,7 @@ many customers at a time as are wanted, as of one moment.
 from __future__ import annotations
 
 import re
+import time
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -26,6 +27,7 @@ from holdfast.history.own import own_sql
 from holdfast.history.settle import quoted
 from holdfast.history.spans import bound_of
 from holdfast.history.translate import translated
+from holdfast.sources import SourceError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -36,6 +38,9 @@ if TYPE_CHECKING:
 
 RETRIES = 1
 """Whoever waits for an answer does not wait for a database that is away."""
+
+AWAY_SECONDS = 2.0
+"""After a failure nobody waits for the database for so long: others' answers wait behind them."""
 
 _WHOLE = re.compile(r"([+-]?[0-9]+)\.0+")
 _SETTINGS = (
@@ -77,6 +82,7 @@ class LiveFeatures:
         self._postgres = Postgres(history, few)
         seconds = settings.request_seconds
         self._said = (*_SETTINGS, f"SET statement_timeout = {int(1_000 * seconds)}")
+        self._away: tuple[float, SourceError] | None = None
         sa.event.listen(self._postgres.database.engine, "connect", self._connected)
 
     def close(self) -> None:
@@ -122,6 +128,8 @@ class LiveFeatures:
     def _asked(self, asked: _Statement, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
         from psycopg import RawCursor  # noqa: PLC0415 - an extra, which is there by now
 
+        if self._away is not None and time.monotonic() < self._away[0]:
+            raise self._away[1]
         given = [values[name] for name in asked.parameters]
         database = self._postgres.database
 
@@ -132,7 +140,11 @@ class LiveFeatures:
                     cursor.execute(asked.text, given, prepare=True, binary=True)
                     yield from cursor.fetchall()
 
-        return list(database.persistently(ask, f"the tables of {database.place}"))
+        try:
+            return list(database.persistently(ask, f"the tables of {database.place}"))
+        except SourceError as error:
+            self._away = (time.monotonic() + AWAY_SECONDS, error)
+            raise
 
     def _connected(self, connection: Any, _record: Any) -> None:
         """Say once a connection what holds for all that is asked.

@@ -1,0 +1,191 @@
+"""Customers of whom only the id is sent: their records are built now, from the tables."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from holdfast.api.fields import json_type
+from holdfast.api.intake import CUSTOMER_ID, LONGEST_SHOWN, Reject
+from holdfast.api.log import event
+from holdfast.errors import HoldfastError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from holdfast.history.live import LiveFeatures
+    from holdfast.model import Model
+    from holdfast.settings import Settings
+
+AS_OF = "as_of"
+UNKNOWN = "the tables have no such customer"
+NOT_ELIGIBLE = "no customer at that moment by the contract: gone, not one yet, or not active"
+AWAY = "the database of the tables did not answer"
+_OLDEST = 1900
+_NO_MOMENT = "no moment such as 2024-06-01 or 2024-06-01T12:00:00+02:00"
+
+
+@dataclass(frozen=True, slots=True)
+class Absent(Reject):
+    """There is no such customer, or it was none at that moment."""
+
+
+@dataclass(frozen=True, slots=True)
+class Away(Reject):
+    """Nothing can be built of any customer now."""
+
+
+@dataclass(frozen=True)
+class Completed:
+    """Records as the contract wants them."""
+
+    records: list[object]
+    rejects: dict[int, Reject] = field(default_factory=dict)
+    """Of customers of whom none can be built, by index; their records are null."""
+    moments: dict[int, datetime] = field(default_factory=dict)
+    """As of when, of those that were built, by index; aware."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    index: int
+    given: str
+    """The field that holds the id."""
+    key: str
+    as_of: datetime
+
+
+def open_features(model: Model, settings: Settings | None) -> LiveFeatures | None:
+    """What builds the records of a model's customers; none where its tables are no database's.
+
+    Builds once, so that the first customer need not wait for the statement to be planned.
+    """
+    history = None if settings is None or settings.source_url is None else model.history
+    if settings is None or history is None:
+        return None
+    from holdfast.history.live import LiveFeatures  # noqa: PLC0415 - only for histories
+
+    try:
+        features = LiveFeatures(history, settings, model.contract.inputs)
+    except HoldfastError as error:  # tables in files, or another database than PostgreSQL
+        event("live_features", level=logging.WARNING, code=error.code, reason=error.message)
+        return None
+    try:
+        features.build([""], features.now())
+    except HoldfastError as error:  # it may be back when somebody asks
+        event("live_features", level=logging.WARNING, code=error.code, reason=error.message)
+    return features
+
+
+def completed(features: LiveFeatures, id_column: str, records: Sequence[object]) -> Completed:
+    """Build each record that has nothing but an id and, if it likes, ``as_of``; leave the others.
+
+    All customers that are asked about as of one moment are built together, and who does not say when is
+    asked about as of now.
+
+    Args:
+        features: what builds.
+        id_column: the contract's column of ids.
+        records: as parsed from JSON.
+    """
+    made = Completed(list(records))
+    now = features.now()
+    asked: dict[datetime, list[_Asked]] = {}
+    for index, record in enumerate(records):
+        if not isinstance(record, dict) or not _bare(record, id_column):
+            continue
+        found = _read(features, index, record, id_column, now)
+        if isinstance(found, Reject):
+            _refuse(made, found)
+        else:
+            asked.setdefault(found.as_of, []).append(found)
+    for as_of, some in asked.items():
+        _build(features, id_column, as_of, some, made)
+    return made
+
+
+def schema(record: dict[str, Any]) -> dict[str, Any]:
+    """The JSON Schema of a customer, where that of a whole record is ``record``."""
+    bare = {
+        "type": "object",
+        "title": "Id",
+        "description": "The record is built from the tables, as of now or of another moment.",
+        "required": [CUSTOMER_ID],
+        "additionalProperties": False,
+        "properties": {
+            CUSTOMER_ID: {"type": ["string", "integer"], "title": CUSTOMER_ID, "examples": ["C-0001"]},
+            AS_OF: {
+                "type": ["string", "null"],
+                "title": AS_OF,
+                "description": "A moment up to now, ISO 8601; without a zone, by the contract's.",
+                "examples": ["2024-06-01"],
+            },
+        },
+    }
+    return {"title": "Customer", "anyOf": [bare, record]}
+
+
+def _bare(record: dict[str, Any], id_column: str) -> bool:
+    ids = {CUSTOMER_ID, id_column} & record.keys()
+    return len(ids) == 1 and record.keys() <= {*ids, AS_OF}
+
+
+def _read(
+    features: LiveFeatures, index: int, record: dict[str, Any], id_column: str, now: datetime
+) -> _Asked | Reject:
+    from holdfast.history.live import customer_key  # noqa: PLC0415 - only for histories
+
+    name = CUSTOMER_ID if CUSTOMER_ID in record else id_column
+    given, said = record[name], record.get(AS_OF)
+    if isinstance(given, bool) or not isinstance(given, str | int):
+        return Reject(index, name, None, f"an id is needed, not {json_type(given)}")
+    key = customer_key(str(given))
+    if not key or "\x00" in key:
+        return Reject(index, name, _shown(given), "no customer id")
+    if said is None:
+        return _Asked(index, name, key, now)
+    try:
+        as_of = features.moment(datetime.fromisoformat(said))
+        as_of = as_of.astimezone(UTC) if as_of.year >= _OLDEST else None
+    except (TypeError, ValueError, OverflowError):
+        as_of = None
+    if as_of is None:
+        return Reject(index, AS_OF, _shown(said), _NO_MOMENT)
+    if as_of > now:
+        return Reject(index, AS_OF, _shown(said), "still to come")
+    return _Asked(index, name, key, as_of)
+
+
+def _build(
+    features: LiveFeatures, id_column: str, as_of: datetime, asked: Sequence[_Asked], made: Completed
+) -> None:
+    keys = sorted({one.key for one in asked})
+    try:
+        built = features.build(keys, as_of).drop(AS_OF).rename({"customer": id_column}).to_dicts()
+        found = {row[id_column]: row for row in built}
+        missing = [key for key in keys if key not in found]
+        known = features.known(missing, as_of) if missing else set()
+    except HoldfastError as error:
+        event("live_features", level=logging.ERROR, code=error.code, reason=error.message)
+        for one in asked:
+            _refuse(made, Away(one.index, one.given, _shown(one.key), AWAY))
+        return
+    for one in asked:
+        if one.key in found:
+            made.records[one.index] = found[one.key]
+            made.moments[one.index] = as_of
+        else:
+            reason = NOT_ELIGIBLE if one.key in known else UNKNOWN
+            _refuse(made, Absent(one.index, one.given, _shown(one.key), reason))
+
+
+def _refuse(made: Completed, reject: Reject) -> None:
+    made.records[reject.index] = None
+    made.rejects[reject.index] = reject
+
+
+def _shown(value: object) -> str:
+    text = str(value)
+    return text if len(text) <= LONGEST_SHOWN else text[: LONGEST_SHOWN - 1] + "…"
