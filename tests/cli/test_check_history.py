@@ -96,3 +96,47 @@ def test_a_history_has_no_single_table_to_name(holdfast):
     done = holdfast("check", "--data", "memberships.csv")
     assert done.code == 2
     assert "several tables" in done.err
+
+
+@pytest.fixture
+def calls(club):
+    """Every leaver of the club calls two days before; one in ten of the others calls at some time."""
+    lines = ["member,at,about"]
+    for n in range(360):
+        if n % 3:
+            lines.append(f"m{n},2024-{1 + n % 12:02}-18,goodbye")
+        elif n % 10 == 0:
+            lines.append(f"m{n},2024-{1 + n % 6:02}-11,question")
+    (club / "calls.csv").write_text("\n".join(lines) + "\n")
+    table = """
+[tables.calls]
+kind = "events"
+source = "calls.csv"
+customer = "member"
+time = "at"
+[tables.calls.columns]
+about = { kind = "category" }
+"""
+    (club / "churn.toml").write_text(CONTRACT.replace("lead_days = 7", "lead_days = 1") + table)
+    return club
+
+
+@pytest.mark.usefixtures("calls")
+def test_a_leak_is_told_with_its_column_level_and_what_to_do(process, holdfast):
+    done = process("check")
+    assert done.code == 0
+    assert 'LEAK calls.about = "goodbye": a closing call' in done.out
+    assert 'exclude = "leak: a closing call"' in done.out
+    leaks = holdfast("check", "--json").json()["leaks"]
+    assert [(leak["table"], leak["column"], leak["level"], leak["harmless"]) for leak in leaks] == [
+        ("calls", "about", "goodbye", False)
+    ]
+    assert holdfast("check", "--strict").code == 3
+
+
+def test_a_leak_that_the_contract_excludes_is_not_told_of(holdfast, calls):
+    contract = calls / "churn.toml"
+    text = contract.read_text()
+    contract.write_text(text.replace('"category" }', '"category", exclude = "leak: a closing call" }'))
+    assert [leak["column"] for leak in holdfast("check", "--json").json()["leaks"]] == [None]
+    assert "about" not in holdfast("check").err

@@ -99,13 +99,13 @@ class _Group:
 
 def _judged(scene: Scene, name: str, column: str | None) -> Iterator[Leak]:
     groups = [(level, group) for level, group in _counted(scene, column) if group.customers >= FEWEST]
-    near = sum(group.closing + group.after for _, group in groups)
-    usual = near / max(1, sum(group.events for _, group in groups))
+    events, near = sum(g.events for _, g in groups), sum(g.closing + g.after for _, g in groups)
     ends = scene.history.churn.event is not ChurnEvent.INACTIVITY
     for level, group in groups:
         leak = functools.partial(Leak, name, column, level)
         closing = group.closing + group.after
-        rare = column is None or usual <= 0.5  # noqa: PLR2004 - where most lie at leaving, a level tells nothing
+        # Where the other levels lie at leaving too, it is the table that tells.
+        rare = near - closing <= 0.5 * (events - group.events)
         if ends and rare and closing >= CLOSING * group.events:
             if group.closing < max(FEWEST / 2, 0.05 * group.events):
                 yield leak(
