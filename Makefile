@@ -40,8 +40,9 @@ bench: $(READY) ## speed and memory, as ratios measured in one run (about 8 minu
 bench-serve: $(READY) ## the service under load, beside an endpoint that does nothing (needs wrk; about 12 minutes)
 	$(PYTHON) benchmarks/serve.py
 
-bench-quality: $(READY) ## quality on a public churn table: ten trainings, about 25 minutes
+bench-quality: $(READY) ## quality on a public churn table, a public log and simulations (about 40 minutes)
 	$(PYTHON) benchmarks/quality.py
+	$(PYTHON) benchmarks/history_quality.py
 
 bench-history: $(READY) ## features of histories beside hand-written SQL: 1, 10 and 100 M events (about 15 minutes)
 	$(PYTHON) benchmarks/history.py

@@ -34,6 +34,7 @@ def build(
     layer: NDArray[np.float64],
     seed: int,
     groups: NDArray[np.int64] | None = None,
+    runs: int | None = None,
 ) -> Scorer:
     """Refit ``plan`` on ``features``.
 
@@ -50,8 +51,9 @@ def build(
             shape (n, members), unused without one.
         seed: the first seed.
         groups: rows that may be one customer, by number.
+        runs: how many seeds to boost with, whatever the number of rows.
     """
-    seeds = range(seed, seed + (1 if len(y) > _MANY_ROWS else 3))
+    seeds = range(seed, seed + (runs or (1 if len(y) > _MANY_ROWS else 3)))
     encoder = Encoder(program)
     X = encoder.fit_transform(features, y, seed=seed, groups=groups)
     train = Rows(X, y)

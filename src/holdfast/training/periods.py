@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-MOST_JUDGED = 8
+MOST_JUDGED = 6
 """Periods judged before the last: each costs a fit of every candidate."""
 
 LEAST_EACH = 20
