@@ -80,8 +80,8 @@ def excluded(table: str, column: str, why: str) -> str:
 class Scene:
     """A history in an engine, with what became of everybody.
 
-    The engine has ``people`` (everyone ever eligible: ``_customer``, ``_gone``: 1 if they left later),
-    ``leavings`` (``_customer``, ``_left``, all that are final) and ``labels`` of every snapshot.
+    The engine has ``_people`` (everyone ever eligible: ``_customer``, ``_gone``: 1 if they left later),
+    ``_leavings`` (``_customer``, ``_left``, all that are final) and ``_labels`` of every snapshot.
     """
 
     history: History
@@ -104,13 +104,13 @@ def set_scene(history: History, prepared: Prepared, engine: Duck) -> Scene | Non
         return None
     engine.store("moments", looks)
     engine.run(f"CREATE OR REPLACE TABLE spine AS {spine_sql(history)}")
-    engine.run(f"CREATE OR REPLACE TABLE labels AS {labels_sql(history, prepared.until)}")
-    engine.run(f"CREATE OR REPLACE TABLE leavings AS {_leavings(history, prepared)}")
+    engine.run(f"CREATE OR REPLACE TABLE _labels AS {labels_sql(history, prepared.until)}")
+    engine.run(f"CREATE OR REPLACE TABLE _leavings AS {_leavings(history, prepared)}")
     engine.run(
-        "CREATE OR REPLACE TABLE people AS SELECT s._customer, s._since, "
+        "CREATE OR REPLACE TABLE _people AS SELECT s._customer, s._since, "
         "CAST(max(CASE WHEN l._left >= s._since THEN 1 ELSE 0 END) AS INTEGER) AS _gone "
         "FROM (SELECT _customer, min(as_of) AS _since FROM spine GROUP BY _customer) AS s "
-        "LEFT JOIN leavings AS l ON l._customer = s._customer GROUP BY s._customer, s._since"
+        "LEFT JOIN _leavings AS l ON l._customer = s._customer GROUP BY s._customer, s._since"
     )
     return Scene(history, prepared, engine, tuple(mature))
 
@@ -118,7 +118,7 @@ def set_scene(history: History, prepared: Prepared, engine: Duck) -> Scene | Non
 def _leavings(history: History, prepared: Prepared) -> str:
     churn = history.churn
     if churn.event is not ChurnEvent.INACTIVITY:
-        return "SELECT DISTINCT _customer, left_at AS _left FROM labels WHERE left_at IS NOT NULL"
+        return "SELECT DISTINCT _customer, left_at AS _left FROM _labels WHERE left_at IS NOT NULL"
     table = history.tables[churn.table]
     days = churn.lead_days + churn.horizon_days
     return (

@@ -99,7 +99,7 @@ def _totals(scene: Scene) -> tuple[pl.DataFrame, pl.DataFrame, dict[str, str]]:
     tenure = (
         "SELECT s._customer, date_diff('second', b._first, {0}) AS tenure FROM spine AS s "
         f"JOIN ({_first_seen(scene)}) AS b ON b._customer = s._customer "
-        "LEFT JOIN (SELECT _customer, min(_left) AS _left FROM leavings "
+        "LEFT JOIN (SELECT _customer, min(_left) AS _left FROM _leavings "
         f"WHERE _left >= {early} GROUP BY _customer) AS l ON l._customer = s._customer "
         f"WHERE s.as_of = {early}"
     )
@@ -225,10 +225,10 @@ def _only_left(scene: Scene, name: str, column: str, kind: Kind) -> tuple[str | 
         f"WITH held AS (SELECT DISTINCT s._customer, {level} AS level FROM spine AS s "
         f"JOIN {quoted(name)} AS t ON t._customer = s._customer AND {visible(table, 't', 's.as_of')}) "
         "SELECT h.level, count(*) AS holders, sum(p._gone) AS left_later FROM held AS h "
-        "JOIN people AS p ON p._customer = h._customer WHERE h.level IS NOT NULL "
+        "JOIN _people AS p ON p._customer = h._customer WHERE h.level IS NOT NULL "
         "GROUP BY h.level ORDER BY h.level"
     )
-    people, gone = scene.engine.query("SELECT count(*), sum(_gone) FROM people").row(0)
+    people, gone = scene.engine.query("SELECT count(*), sum(_gone) FROM _people").row(0)
     for said, holders, left in rows.iter_rows():
         rest = rest_left(holders, left, people, gone)
         if rest is not None:

@@ -41,7 +41,7 @@ def leaks_of_events(scene: Scene) -> Iterator[Leak]:
     for name, table in history.tables.items():
         if table.kind is not TableKind.EVENTS or name == history.churn.table:
             continue
-        scene.engine.run(f"CREATE OR REPLACE TABLE near AS {_near(scene, name)}")
+        scene.engine.run(f"CREATE OR REPLACE TABLE _near AS {_near(scene, name)}")
         kinds = (Kind.CATEGORY, Kind.BOOLEAN)
         columns = [c for c, told in table.inputs.items() if told.kind in kinds]
         found = [leak for column in columns for leak in _judged(scene, name, column)]
@@ -62,13 +62,13 @@ def _near(scene: Scene, name: str) -> str:
     )
     rows = (
         f"SELECT e._customer, e._time, {known} AS _seen, {current} AS _current{own} "
-        f"FROM {quoted(name)} AS e JOIN people AS p ON p._customer = e._customer"
+        f"FROM {quoted(name)} AS e JOIN _people AS p ON p._customer = e._customer"
     )
     return (
         "SELECT r.*, n._left AS _next, b._left AS _before "
         f"FROM (SELECT * FROM ({rows}) AS a WHERE _current) AS r "
-        "ASOF LEFT JOIN leavings AS n ON n._customer = r._customer AND r._time < n._left "
-        "ASOF LEFT JOIN leavings AS b ON b._customer = r._customer AND r._time >= b._left"
+        "ASOF LEFT JOIN _leavings AS n ON n._customer = r._customer AND r._time < n._left "
+        "ASOF LEFT JOIN _leavings AS b ON b._customer = r._customer AND r._time >= b._left"
     )
 
 
@@ -135,19 +135,19 @@ def _counted(scene: Scene, column: str | None) -> list[tuple[str | None, _Group]
         f"median(date_diff('day', n._time, n._next)) FILTER (WHERE {seen}) AS days, "
         f"count(DISTINCT (n._customer, n._next)) FILTER (WHERE {seen} AND n._next - n._time <= {recent} "
         f"AND n._next >= {early}) AS leavers "
-        f"FROM near AS n GROUP BY level HAVING level IS NOT NULL OR {column is None} "
+        f"FROM _near AS n GROUP BY level HAVING level IS NOT NULL OR {column is None} "
         f"ORDER BY events DESC LIMIT {MOST_LEVELS}"
     )
     stayed = scene.engine.query(
-        f"SELECT {level} AS level, count(DISTINCT (l._customer, l.as_of)) AS stayers FROM near AS n "
-        "JOIN labels AS l ON l._customer = n._customer AND l.outcome = 'stayed' AND n._time < l.as_of "
+        f"SELECT {level} AS level, count(DISTINCT (l._customer, l.as_of)) AS stayers FROM _near AS n "
+        "JOIN _labels AS l ON l._customer = n._customer AND l.outcome = 'stayed' AND n._time < l.as_of "
         f"AND n._seen <= l.as_of AND l.as_of - n._time <= {recent} GROUP BY level"
     )
     stayers = dict(stayed.iter_rows())
     totals = scene.engine.query(
-        "SELECT (SELECT count(*) FROM people) AS people, (SELECT sum(_gone) FROM people) AS gone, "
-        f"(SELECT count(*) FROM leavings WHERE _left >= {early}) AS all_leavers, "
-        "(SELECT count(*) FROM labels WHERE outcome = 'stayed') AS all_stayers"
+        "SELECT (SELECT count(*) FROM _people) AS people, (SELECT sum(_gone) FROM _people) AS gone, "
+        f"(SELECT count(*) FROM _leavings WHERE _left >= {early}) AS all_leavers, "
+        "(SELECT count(*) FROM _labels WHERE outcome = 'stayed') AS all_stayers"
     ).row(0, named=True)
     return [
         (row.pop("level"), _Group(**row, **totals, stayers=stayers.get(level, 0)))

@@ -50,7 +50,7 @@ def leaks_of_intervals(scene: Scene) -> Iterator[Leak]:
             continue
         columns = ", ".join(f"t.{quoted(c)}" for c in [*levels, *numbers])
         rows = scene.engine.query(
-            f"SELECT t._customer, t._begin, {columns} FROM {quoted(name)} AS t JOIN people AS p "
+            f"SELECT t._customer, t._begin, {columns} FROM {quoted(name)} AS t JOIN _people AS p "
             f"ON p._customer = t._customer WHERE {latest(table, 't')} "
             f"ORDER BY t._customer, t._begin, {columns}"
         )
