@@ -82,8 +82,12 @@ class TcpProxy:
 
     async def _refuse(self) -> None:
         if self._server is not None:
-            self._server.close()
-            self._server = None
+            server, self._server = self._server, None
+            # A closed server makes nothing of what it has just accepted, and never closes it.
+            for listening in server.sockets:
+                self._loop.remove_reader(listening)
+            await asyncio.sleep(0)
+            server.close()
         await self._break()
         told: set[asyncio.Task] = set()
         while others := asyncio.all_tasks() - {asyncio.current_task()}:
