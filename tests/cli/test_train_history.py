@@ -1,0 +1,175 @@
+from __future__ import annotations
+
+import json
+import shutil
+from contextlib import redirect_stdout
+from datetime import date, timedelta
+from io import StringIO
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from holdfast.cli.main import run
+from holdfast.model import Model
+from holdfast.model.artefact import ArtefactError, write_manifest
+
+TOML = """
+version = 1
+name = "shop"
+[clock]
+snapshots = "monthly"
+[churn]
+event = "inactivity"
+table = "visits"
+horizon_days = 60
+[economics]
+customer_value = 200
+contact_cost = 1
+offer_cost = 10
+success_rate = 0.3
+[tables.visits]
+kind = "events"
+source = "visits.csv"
+customer = "who"
+time = "day"
+[tables.visits.columns.spent]
+kind = "number"
+"""
+FAST = ("--models", "logistic_regression,lightgbm", "--budget", "10m")
+
+
+def visits(customers=250, days=400):
+    """Customers who come every week or so, until one day they come no more."""
+    draw = np.random.default_rng(4)
+    rows = []
+    for who in range(customers):
+        pace = draw.uniform(4, 25)
+        day, gone = draw.uniform(0, 30), draw.exponential(250)
+        while day < min(days, gone):
+            rows.append((f"c{who:03}", date(2023, 1, 1) + timedelta(days=int(day)), draw.gamma(2, 10)))
+            day += draw.exponential(pace)
+    return pl.DataFrame(rows, schema=["who", "day", "spent"], orient="row")
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory):
+    """A folder with tables, contract and a trained model; what training answered."""
+    folder = tmp_path_factory.mktemp("shop")
+    (folder / "churn.toml").write_text(TOML)
+    visits().write_csv(folder / "visits.csv")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def trained(shop):
+    said = StringIO()
+    with redirect_stdout(said):
+        code = run(["train", str(shop / "churn.toml"), "--home", str(shop / "home"), "--json", *FAST])
+    assert code == 0, said.getvalue()
+    return json.loads(said.getvalue())
+
+
+def test_training_tells_each_period_beside_what_knows_less(trained):
+    periods = trained["backtest"]["periods"]
+    last = [row for row in periods if row["last"]]
+    assert {row["who"] for row in last} == {"model", "base rate so far", "visits_days_since_last alone"}
+    # until is 2024-02-05: the newest snapshot whose 60 days are over is that of December
+    assert {row["period"] for row in last} == {"2023-12-01"}
+    assert trained["backtest"]["learned_until"] == "2023-10-01"
+    model = next(row for row in last if row["who"] == "model")
+    assert trained["test"]["log_loss"] == pytest.approx(model["log_loss"])
+    assert model["log_loss"] < next(row for row in last if row["who"] == "base rate so far")["log_loss"]
+    assert set(trained["backtest"]["dropped"].values())
+    report = (trained["files"]["report"], trained["files"]["model_card"])
+    for path in report:
+        assert "Period by period" in Path(path).read_text(encoding="utf-8")
+
+
+@pytest.mark.usefixtures("trained")
+def test_everyone_eligible_is_scored_as_of_a_moment(shop, holdfast):
+    out = shop / "answers.csv"
+    asked = (
+        "score",
+        shop / "churn.toml",
+        "--home",
+        shop / "home",
+        "--as-of",
+        "2023-11-15",
+        "-o",
+        out,
+        "--json",
+    )
+    told = holdfast(*asked).json()
+    answers = pl.read_csv(out)
+    seen = visits().filter(pl.col("day") < date(2023, 11, 15))["who"].n_unique()
+    assert told["scored"] == answers.height == seen
+    assert told["model_version"] == "v1"
+    assert answers["churn_probability"].is_between(0, 1).all()
+    assert answers["expected_months"].is_between(0, 120).all()
+    # nothing that happened later changes an answer
+    (shop / "earlier").mkdir()
+    (shop / "earlier" / "churn.toml").write_text(TOML)
+    visits().filter(pl.col("day") < date(2023, 11, 15)).write_csv(shop / "earlier" / "visits.csv")
+    again = shop / "again.csv"
+    holdfast("score", shop / "earlier" / "churn.toml", "--home", shop / "home", "-o", again)
+    same = answers.join(pl.read_csv(again), on="customer_id", suffix="_again")
+    assert same.height == seen
+    assert (same["churn_probability"] == same["churn_probability_again"]).all()
+
+
+def test_survival_at_the_horizon_is_what_the_answer_leaves(shop, trained):
+    model = Model.load(trained["files"]["artefact"])
+    frame = pl.read_parquet(shop / "home" / "histories" / "shop" / "examples.parquet").filter(
+        pl.col("as_of") == pl.col("as_of").max()
+    )
+    curve = model.survival(frame)
+    assert curve["survival_2"].to_numpy() == pytest.approx(1 - curve["churn_probability"].to_numpy())
+    assert (curve["survival_1"] == 1).all()  # nobody is silent for 60 days after 30
+
+
+@pytest.mark.usefixtures("trained")
+def test_a_moment_is_judged_by_who_then_left(shop, holdfast):
+    asked = ("evaluate", shop / "churn.toml", "--home", shop / "home", "--resamples", 100, "--json")
+    told = holdfast(*asked, "--as-of", "2023-12-01").json()
+    assert told["in_sample"] is True
+    assert told["metrics"]["roc_auc"]["value"] > 0.6
+    assert holdfast(*asked).json()["as_of"].startswith("2023-12-01")
+    late = holdfast(*asked, "--as-of", "2024-01-15")
+    assert late.code == 2
+    assert "not known yet" in late.json()["error"]["message"]
+
+
+@pytest.mark.usefixtures("trained")
+def test_a_contract_that_now_describes_something_else_is_refused(shop, holdfast):
+    other = shop / "other.toml"
+    other.write_text(TOML.replace("horizon_days = 60", "horizon_days = 30"))
+    told = holdfast("score", other, "--home", shop / "home", "--json")
+    assert told.code == 2
+    assert "has changed" in told.json()["error"]["message"]
+
+
+def test_an_artefact_whose_history_gives_other_features_is_refused(trained, tmp_path):
+    folder = tmp_path / "model"
+    shutil.copytree(trained["files"]["artefact"], folder)
+    history = folder / "history.json"
+    told = json.loads(history.read_text())
+    del told["tables"]["visits"]["columns"]["spent"]
+    told["tables"]["visits"]["columns"]["paid"] = {"kind": "number"}
+    history.write_text(json.dumps(told))
+    with pytest.raises(ArtefactError, match=r"history\.json"):
+        Model.load(folder)
+    facts = json.loads((folder / "manifest.json").read_text())
+    (folder / "manifest.json").unlink()
+    write_manifest(folder, {k: v for k, v in facts.items() if k not in {"files", "format"}})
+    with pytest.raises(ArtefactError, match="the history gives no feature"):
+        Model.load(folder)
+
+
+def test_a_history_too_short_to_judge_anything_is_refused(tmp_path, holdfast):
+    (tmp_path / "churn.toml").write_text(TOML.replace("horizon_days = 60", "horizon_days = 300"))
+    visits(60).write_csv(tmp_path / "visits.csv")
+    told = holdfast("train", tmp_path / "churn.toml", "--home", tmp_path / "home", "--json", *FAST)
+    assert told.code == 3
+    assert not (tmp_path / "home" / "artefacts").exists()
