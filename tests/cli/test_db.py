@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import psycopg
 import pytest
 import sqlalchemy as sa
 
@@ -216,3 +217,22 @@ def test_a_server_refuses_a_newer_database(holdfast, register, tmp_path):
         assert refused.code == 1
         assert "Upgrade Holdfast" in refused.err
     assert "newer than" in holdfast("db").out
+
+
+def test_indexes_are_proposed_and_made_where_the_tables_are(holdfast, postgres, monkeypatch, tmp_path):
+    url = postgres.url()
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("CREATE TABLE bills (customer text, at timestamptz)")
+    monkeypatch.setenv("HOLDFAST_SOURCE_URL", url)
+    file = tmp_path / "churn.toml"
+    file.write_text(
+        'name = "bills"\n[churn]\nevent = "inactivity"\ntable = "bills"\nhorizon_days = 30\n'
+        "[economics]\ncustomer_value = 1\ncontact_cost = 1\noffer_cost = 1\nsuccess_rate = 0.2\n"
+        '[tables.bills]\nkind = "events"\nsource = "table:bills"\ncustomer = "customer"\ntime = "at"\n'
+    )
+    shown = holdfast("db", "index", str(file)).out
+    assert 'CREATE INDEX CONCURRENTLY "holdfast_bills_customer" ON bills' in shown
+    assert not any(one["there"] for one in holdfast("db", "index", str(file), "--json").json()["indexes"])
+    made = holdfast("db", "index", str(file), "--apply", "--json").json()
+    assert made == {"made": ["holdfast_bills_customer"], "there": []}
+    assert "Every index that is needed is there." in holdfast("db", "index", str(file)).out

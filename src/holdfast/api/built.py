@@ -147,8 +147,8 @@ def _read(
     if said is None:
         return _Asked(index, name, key, now)
     try:
-        as_of = features.moment(datetime.fromisoformat(said))
-        as_of = as_of.astimezone(UTC) if as_of.year >= _OLDEST else None
+        moment = features.moment(datetime.fromisoformat(said))
+        as_of = moment.astimezone(UTC) if moment.year >= _OLDEST else None
     except (TypeError, ValueError, OverflowError):
         as_of = None
     if as_of is None:
