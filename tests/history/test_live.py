@@ -46,6 +46,7 @@ def test_features_built_now_equal_those_of_the_batch(at, tmp_path_factory, seed,
         some = sorted(chance.sample(names, len(names) // 2))
         found = live.build([*some, "nobody"], as_of)
         assert found.equals(whole.filter(pl.col("customer").is_in(some)))
+        assert live.records(some, as_of) == found.to_dicts()
         for name in chance.sample(names, min(3, len(names))):
             assert live.build([name], as_of).equals(whole.filter(pl.col("customer") == name))
 

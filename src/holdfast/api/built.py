@@ -73,7 +73,7 @@ def open_features(model: Model, settings: Settings | None) -> LiveFeatures | Non
         event("live_features", level=logging.WARNING, code=error.code, reason=error.message)
         return None
     try:
-        features.build([""], features.now())
+        features.records([""], features.now())
     except HoldfastError as error:  # it may be back when somebody asks
         event("live_features", level=logging.WARNING, code=error.code, reason=error.message)
     return features
@@ -163,8 +163,7 @@ def _build(
 ) -> None:
     keys = sorted({one.key for one in asked})
     try:
-        built = features.build(keys, as_of).drop(AS_OF).rename({"customer": id_column}).to_dicts()
-        found = {row[id_column]: row for row in built}
+        found = {row.pop("customer"): row for row in features.records(keys, as_of)}
         missing = [key for key in keys if key not in found]
         known = features.known(missing, as_of) if missing else set()
     except HoldfastError as error:
@@ -174,7 +173,9 @@ def _build(
         return
     for one in asked:
         if one.key in found:
-            made.records[one.index] = found[one.key]
+            record = {id_column: one.key, **found[one.key]}
+            del record[AS_OF]
+            made.records[one.index] = record
             made.moments[one.index] = as_of
         else:
             reason = NOT_ELIGIBLE if one.key in known else UNKNOWN

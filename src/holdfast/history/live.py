@@ -80,6 +80,7 @@ class LiveFeatures:
         self._features = tuple(one for one in catalogue(history) if names is None or one.name in names)
         few = settings.model_copy(update={"source_retries": min(RETRIES, settings.source_retries)})
         self._postgres = Postgres(history, few)
+        self._schema = schema_of(self._features, labels=False)
         seconds = settings.request_seconds
         self._said = (*_SETTINGS, f"SET statement_timeout = {int(1_000 * seconds)}")
         self._away: tuple[float, SourceError] | None = None
@@ -104,6 +105,14 @@ class LiveFeatures:
     def build(self, customers: Sequence[str], as_of: datetime) -> pl.DataFrame:
         """One row a customer who is eligible then: ``customer``, ``as_of`` (naive UTC) and the features.
 
+        Args and Raises: as `records`.
+        """
+        rows = self._asked(self._statement, self._values(customers, as_of))
+        return pl.DataFrame(rows, schema=self._schema, orient="row")
+
+    def records(self, customers: Sequence[str], as_of: datetime) -> list[dict[str, Any]]:
+        """As `build`, each row by its names; for a few customers that is much quicker.
+
         Args:
             customers: ids as `customer_key` writes them.
             as_of: the moment.
@@ -113,7 +122,7 @@ class LiveFeatures:
             HistoryError: a table or column is not there any more.
         """
         rows = self._asked(self._statement, self._values(customers, as_of))
-        return pl.DataFrame(rows, schema=schema_of(self._features, labels=False), orient="row")
+        return [dict(zip(self._schema, row, strict=True)) for row in rows]
 
     def known(self, customers: Sequence[str], as_of: datetime) -> set[str]:
         """Those of the customers of whom the tables know, the register of customers if there is one."""
