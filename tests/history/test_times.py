@@ -134,6 +134,7 @@ def test_numbers_that_count_from_an_epoch_are_told(values, epoch):
 def test_values_show_whether_the_day_comes_first():
     assert shows_day_first(pl.Series(["1/12/2010", "13/12/2010 8:26", None]))
     assert not shows_day_first(pl.Series(["1/12/2010"]))
-    assert not shows_day_first(pl.Series(["2010-12-01", "2010-12-02", "13/12/2010"]))  # one of another kind
+    assert not shows_day_first(pl.Series([*["2010-12-01"] * 30, "13/12/2010"]))  # a slip, to be rejected
+    assert shows_day_first(pl.Series([*["2010-12-01"] * 6, "1/12/2010", "13/12/2010", "2 Dec 2010"]))
     assert not shows_day_first(pl.Series(["12/13/2010", "13/12/2010"]))
     assert not shows_day_first(pl.Series(["2024-13-12"]))

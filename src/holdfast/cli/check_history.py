@@ -26,6 +26,7 @@ def check_history(session: Session, contract: Path, *, out: Path | None, strict:
 
     Raises:
         HistoryError: a table cannot be read, or nothing can be learned from it.
+        QueryError: a feature of one's own cannot be used.
         Exit: with code 3, if ``strict`` and there are warnings or leaks.
     """
     from holdfast.cli.outputs import write_files  # noqa: PLC0415 - help must not wait for it
@@ -33,10 +34,12 @@ def check_history(session: Session, contract: Path, *, out: Path | None, strict:
     from holdfast.errors import DataError  # noqa: PLC0415 - as above
     from holdfast.history.build import folder_of  # noqa: PLC0415 - as above
     from holdfast.history.leaks import find_leaks  # noqa: PLC0415 - as above
+    from holdfast.history.own import own_features  # noqa: PLC0415 - as above
     from holdfast.history.prepare import prepare  # noqa: PLC0415 - as above
     from holdfast.history.sensitivity import sensitivity  # noqa: PLC0415 - as above
 
     history = load_history(contract)
+    own_features(history)  # a query that cannot be used is told before tables are read for minutes
     settings = session.settings
     with session.progress() as progress:
         prepared = prepare(

@@ -26,8 +26,10 @@ def train_history(
     from holdfast.cli.inputs import typed  # noqa: PLC0415 - help must not wait for it
     from holdfast.cli.train import document_of, words_of  # noqa: PLC0415 - it imports this module
     from holdfast.contract.load import load_history  # noqa: PLC0415 - help must not wait for it
+    from holdfast.history.own import own_features  # noqa: PLC0415 - as above
 
     history = load_history(contract)
+    own_features(history)  # a query that cannot be used is told before tables are read for minutes
     with session.progress() as progress:
         from holdfast.training.history import train_history as learn  # noqa: PLC0415 - slow to import
 

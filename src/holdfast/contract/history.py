@@ -26,6 +26,9 @@ from holdfast.contract.types import Column, Economics, Frozen, Kind, Misfit, Nam
 if TYPE_CHECKING:
     from pathlib import Path
 
+RESERVED = frozenset({"moments", "spine", "labels", "leavings"})
+"""Names of tables that queries make themselves."""
+
 WINDOWS = (7, 30, 90, 180, 365)
 """Days that features look back, unless the contract says otherwise."""
 
@@ -237,6 +240,16 @@ class History(Frozen):
     generated: StrictBool = True
     """Whether features are generated from the tables, beside one's own."""
     _files: _Files = PrivateAttr(default_factory=_Files)
+
+    @model_validator(mode="after")
+    def _names_free(self) -> Self:
+        for name in RESERVED.intersection(self.tables):
+            raise Misfit(
+                f'"{name}" is the name of a table that is made here; call yours "table_{name}"',
+                "tables",
+                name,
+            )
+        return self
 
     @model_validator(mode="after")
     def _coherent(self) -> Self:

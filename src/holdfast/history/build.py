@@ -17,7 +17,7 @@ from holdfast.contract.types import Churn, Column, Contract, Kind
 from holdfast.disk import scratch
 from holdfast.history.catalogue import catalogue
 from holdfast.history.compile import features_sql
-from holdfast.history.engines.duck import Duck, limit_mib
+from holdfast.history.engines.duck import Duck, EngineError, limit_mib
 from holdfast.history.labels import OUTCOMES, labels_sql
 from holdfast.history.moments import moments, snapshots
 from holdfast.history.own import own_sql
@@ -184,7 +184,11 @@ def _run_own(engine: Duck, history: History, feature: HistoryFeature, looks: pl.
     """Run a user's query over a piece; refuse one that does not give each customer one value of its own."""
     place = history.files.get(feature.name, f"[features], {feature.name}")
     table = quoted(f"_own_{feature.name}")
-    engine.run(f"CREATE OR REPLACE TABLE {table} AS {own_sql(history, feature, looks.to_dicts())}")
+    try:
+        engine.run(f"CREATE OR REPLACE TABLE {table} AS {own_sql(history, feature, looks.to_dicts())}")
+    except EngineError as error:
+        hint = error.hint or "Mend the query; TRY_CAST makes missing what cannot be read."
+        raise EngineError(error.message, where=place, hint=hint) from error
     twice = engine.query(
         f"SELECT _customer FROM {table} GROUP BY _customer, as_of HAVING COUNT(*) > 1 LIMIT 1"
     )

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from holdfast.settings import Settings
     from holdfast.sources import Source
 
-FORMAT = 2
+FORMAT = 3
 """Of the prepared files; those of another are made anew."""
 
 STATE = "prepared.json"
@@ -132,7 +132,8 @@ def prepare(
                 (work / f"{name}.parquet").replace(folder / f"{name}.parquet")
             (work / "rejects.csv").replace(folder / "rejects.csv")
             state = work / STATE
-            state.write_text(json.dumps({"key": key} | made, indent=1), encoding="utf-8")
+            sizes = {name: (folder / f"{name}.parquet").stat().st_size for name in history.tables}
+            state.write_text(json.dumps({"key": key, "sizes": sizes} | made, indent=1), encoding="utf-8")
             state.replace(folder / STATE)
     ready = _ready(folder, key)
     if ready is None:  # written a moment ago
@@ -302,13 +303,20 @@ def _key(history: History, stamps: dict[str, str | None], names: dict[str, str])
     return json.dumps(parts, sort_keys=True, ensure_ascii=False)
 
 
+def _whole(file: Path, size: int) -> bool:
+    """Whether a prepared file is there and as long as it was when it was written."""
+    return file.is_file() and file.stat().st_size == size
+
+
 def _ready(folder: Path, key: str) -> Prepared | None:
     """What is there, if it is of these sources and this contract."""
     try:
         state = json.loads((folder / STATE).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    if state.get("key") != key or not all((folder / f"{n}.parquet").is_file() for n in state["counts"]):
+    if state.get("key") != key:
+        return None
+    if not all(_whole(folder / f"{name}.parquet", size) for name, size in state["sizes"].items()):
         return None
     return Prepared(
         folder,

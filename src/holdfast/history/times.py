@@ -29,6 +29,8 @@ _CLOCK = (
 _TWO = r"^([0-9]{1,2})[-/. ]([0-9]{1,2})[-/. ](?:[0-9]{4}|[0-9]{2})(?:[T ,]|$)"
 _EPOCH = r"^[+-]?[0-9]{9,}(?:\.[0-9]*)?$"
 _MONTHS = 12
+SOME = 0.05
+"""Share of values in one of several ways of writing, from which it is no slip."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +86,8 @@ def counts_from_epoch(column: pl.Series) -> bool:
 
 
 def shows_day_first(column: pl.Series) -> bool:
-    """Whether most values are written like 25/12/2024, and they show that the day comes first."""
-    if column.dtype != pl.String or 2 * int(column.str.contains(_TWO).sum()) <= column.count():
+    """Whether values are written like 25/12/2024, not just a few, and they show that the day comes first."""
+    if column.dtype != pl.String or int(column.str.contains(_TWO).sum()) <= SOME * column.count():
         return False
     parts = pl.DataFrame({"text": column.str.strip_chars()}).select(
         pl.col("text").str.extract(_TWO, place).cast(pl.Int64).alias(str(place)) for place in (1, 2)

@@ -23,6 +23,9 @@ MOSTLY = 0.95
 ALMOST_ALL = 0.98
 """Share of rows in which an end lies after its begin, or a row becomes known after its time."""
 
+MOST = 0.9
+"""Enough for a begin and an end whose names say so: the other rows are mistakes, and `check` counts them."""
+
 LOADED_AT_ONCE = 0.5
 """A known-at column with so large a share of its rows on one day says when the table was loaded."""
 
@@ -162,7 +165,7 @@ def pair(times: Mapping[str, Times]) -> tuple[Times, Times] | None:
     for begin in times.values():
         for end in times.values():
             score = _pair_score(begin, end)
-            if begin.name != end.name and score is not None and _ordered(begin.days, end.days):
+            if begin.name != end.name and score is not None and _ordered(begin.days, end.days, MOST):
                 ranked.append((score, begin, end))
     if not ranked:
         return None
@@ -177,11 +180,11 @@ def _pair_score(begin: Times, end: Times) -> float | None:
     return 2.0 * (rest[0] == rest[1]) + 1.0 * end.says(_END) - 1.0 * begin.says(_WRITTEN)
 
 
-def _ordered(first: pl.Series, second: pl.Series) -> bool:
-    """Whether the second is no earlier than the first in almost all rows that have both."""
+def _ordered(first: pl.Series, second: pl.Series, share: float = ALMOST_ALL) -> bool:
+    """Whether the second is no earlier than the first in almost all rows, or such a share, that have both."""
     both = first.is_not_null() & second.is_not_null()
     count = int(both.sum())
-    return not count or int((second >= first).fill_null(value=False).sum()) >= ALMOST_ALL * count
+    return not count or int((second >= first).fill_null(value=False).sum()) >= share * count
 
 
 def lasts(begin: Times, end: Times) -> bool:

@@ -26,7 +26,7 @@ from holdfast.contract.guess.profile import Profile
 from holdfast.contract.guess.roles import Look, place
 from holdfast.contract.guess.sections import clock_section, monthly_charge, register_note, table_section
 from holdfast.contract.guess.spending import yearly_spending
-from holdfast.contract.history import Clock, History, TableKind
+from holdfast.contract.history import RESERVED, Clock, History, TableKind
 from holdfast.contract.infer import tidy
 from holdfast.contract.table import as_table
 from holdfast.errors import DataError, UsageError, nearest
@@ -146,7 +146,8 @@ def name_tables(tables: Iterable[str]) -> dict[str, str]:
         last = given.rstrip("/").rpartition("/")[2]
         own = last.rpartition(".")[2] if last.startswith("table:") else last.partition(".")[0]
         plain = re.sub(r"[^a-z0-9]+", "_", own.removeprefix("table:").lower()).strip("_")
-        plain = (plain if plain[:1].isalpha() else f"table_{plain}")[:36].rstrip("_")
+        ours = plain in RESERVED or not plain[:1].isalpha()
+        plain = (f"table_{plain}" if ours else plain)[:36].rstrip("_")
         number = sum(one == plain or one.startswith(f"{plain}_v") for one in called.values())
         called[given] = f"{plain}_v{number + 1}" if number else plain
     return called
