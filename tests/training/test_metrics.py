@@ -10,6 +10,7 @@ from holdfast.contract import Economics
 from holdfast.training.metrics import (
     bootstrap_intervals,
     calibration_error,
+    calibration_line,
     evaluate_predictions,
     lift,
     log_odds_loss,
@@ -113,3 +114,33 @@ def test_intervals_cover_the_truth_about_as_often_as_they_say():
         covered += ends[0] <= truth <= ends[1]
     # Of 40, 95 % are 38; fewer than 32 has a probability below 1e-3 even at a coverage of 91 %.
     assert covered >= 32
+
+
+def test_the_calibration_line_finds_how_log_odds_were_bent():
+    draw = np.random.default_rng(3)
+    true = draw.normal(-1.5, 1.2, 40_000)
+    y = (draw.random(len(true)) < 1 / (1 + np.exp(-true))).astype(np.int8)
+    intercept, slope = calibration_line(y, 1 / (1 + np.exp(-true)))
+    # standard errors are about .015; four of them
+    assert intercept == pytest.approx(0, abs=0.06)
+    assert slope == pytest.approx(1, abs=0.06)
+    assert calibration_line(y, 1 / (1 + np.exp(-2 * true)))[1] == pytest.approx(0.5, abs=0.03)
+    assert calibration_line(y, 1 / (1 + np.exp(-(true + 0.7))))[0] == pytest.approx(-0.7, abs=0.06)
+
+
+def test_probabilities_that_are_all_but_certain_and_wrong_have_a_finite_line():
+    y = np.array([0, 1, 0, 0, 1] * 40, dtype=np.int8)
+    p = np.where(y == 1, 1e-12, 1 - 1e-12)
+    assert np.isfinite(calibration_line(y, p)).all()
+
+
+def test_rows_of_one_customer_are_drawn_together():
+    draw = np.random.default_rng(1)
+    own = draw.random(200)
+    y = (draw.random(200) < own).astype(np.int8)
+    told = {"threshold": 0.2, "economics": MONEY, "resamples": 100, "seed": 1}
+    alone = bootstrap_intervals(y, own, **told)
+    often = bootstrap_intervals(np.tile(y, 5), np.tile(own, 5), **told, customer=np.tile(np.arange(200), 5))
+    # five copies of each customer tell no more than one
+    for name in ("roc_auc", "log_loss"):
+        assert often[name] == pytest.approx(alone[name], abs=1e-9)

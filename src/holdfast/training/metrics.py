@@ -68,12 +68,13 @@ def calibration_line(y: NDArray[np.int8], p: NDArray[np.float64]) -> tuple[float
     shift, line = 0.0, np.array([0.0, 1.0])
     for _ in range(_NEWTON_STEPS):
         q = expit(z + shift)
-        shift += float((y - q).sum() / max(float((q * (1 - q)).sum()), _LEAST_CURVE))
+        step = float((y - q).sum() / max(float((q * (1 - q)).sum()), _LEAST_CURVE))
+        shift += min(max(step, -_LONGEST_STEP), _LONGEST_STEP)
         q = expit(line[0] + line[1] * z)
         w = q * (1 - q)
         curve = np.array([[w.sum(), (w * z).sum()], [(w * z).sum(), (w * z * z).sum()]])
-        step = np.linalg.lstsq(curve, np.array([(y - q).sum(), ((y - q) * z).sum()]), rcond=None)[0]
-        line = line + np.clip(step, -_LONGEST_STEP, _LONGEST_STEP)
+        steps = np.linalg.lstsq(curve, np.array([(y - q).sum(), ((y - q) * z).sum()]), rcond=None)[0]
+        line = line + np.clip(steps, -_LONGEST_STEP, _LONGEST_STEP)
     return shift, float(line[1])
 
 
