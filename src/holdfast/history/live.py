@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from zoneinfo import ZoneInfo
 
 import polars as pl
@@ -30,11 +30,13 @@ from holdfast.history.translate import translated
 from holdfast.sources import SourceError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from holdfast.contract.history import History
     from holdfast.history.engines.columns import Held
     from holdfast.settings import Settings
+
+T = TypeVar("T")
 
 RETRIES = 1
 """Whoever waits for an answer does not wait for a database that is away."""
@@ -137,8 +139,6 @@ class LiveFeatures:
     def _asked(self, asked: _Statement, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
         from psycopg import RawCursor  # noqa: PLC0415 - an extra, which is there by now
 
-        if self._away is not None and time.monotonic() < self._away[0]:
-            raise self._away[1]
         given = [values[name] for name in asked.parameters]
         database = self._postgres.database
 
@@ -149,6 +149,13 @@ class LiveFeatures:
                     cursor.execute(asked.text, given, prepare=True, binary=True)
                     yield from cursor.fetchall()
 
+        return self._persistently(ask)
+
+    def _persistently(self, ask: Callable[[], Iterable[T]]) -> list[T]:
+        """What the database answers; for some time after it failed, that failure at once."""
+        if self._away is not None and time.monotonic() < self._away[0]:
+            raise self._away[1]
+        database = self._postgres.database
         try:
             return list(database.persistently(ask, f"the tables of {database.place}"))
         except SourceError as error:
@@ -184,7 +191,7 @@ class LiveFeatures:
             with database.engine.connect() as connection:
                 yield held_tables(self._history, database, connection)
 
-        [held] = database.persistently(ask, f"the tables of {database.place}")
+        [held] = self._persistently(ask)
         return held
 
     @cached_property

@@ -129,7 +129,9 @@ def level(held: Held, name: str) -> str:
     if kind == pl.String:
         bare = _bare(f"{column}::text")
         words = ", ".join(literal(word) for word in sorted(MACHINE_MISSING))
-        whole = f"regexp_replace({bare}, '^([+-]?[0-9]+)[.]0+$', '\\1')"
+        # A pattern costs as much as all the rest; hardly any text needs it.
+        pattern = f"regexp_replace({bare}, '^([+-]?[0-9]+)[.]0+$', '\\1')"
+        whole = f"CASE WHEN strpos({bare}, '.0') > 0 THEN {pattern} ELSE {bare} END"
         text = f'CASE WHEN lower({bare} COLLATE "C") NOT IN ({words}) THEN {whole} END'
     elif kind.is_float():
         whole = f"{column} = trunc({column}) AND abs({column}) < {_BEYOND}"
@@ -159,7 +161,12 @@ def value(history: History, table: str, held: Held, name: str) -> str:
     if not known:
         return text
     cases = " ".join(f"WHEN {literal(key)} THEN {literal(said)}" for key, said in known.items())
-    return f'(CASE {_key(text)} {cases} ELSE {text} END) COLLATE "C"'
+    found = f"CASE {_key(text)} {cases} ELSE {text} END"
+    plain = [said for key, said in known.items() if said.lower() == key and key not in MACHINE_MISSING]
+    if held.types[name] == pl.String and plain:  # as the contract spells it: nothing to look for
+        raw, known_as = f"{held.column(name)}::text", ", ".join(map(literal, plain))
+        found = f"CASE WHEN {raw} IN ({known_as}) THEN {raw} ELSE {found} END"
+    return f'({found}) COLLATE "C"'
 
 
 def _bare(text: str) -> str:
