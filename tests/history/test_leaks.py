@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 
+import numpy as np
 import planted_leaks
 import polars as pl
 import pytest
@@ -132,3 +134,27 @@ def test_real_purchases_have_no_leaks_but_a_total_of_all_of_them_is_one(tmp_path
     contract = history({"people": customer | {"kind": "customers", "columns": told}, **tables}, churn)
     leaks = find_leaks(contract, prepare(contract, tmp_path, tmp_path / "two"), tmp_path)
     assert [leak.place for leak in leaks] == ["people.spent"]
+
+
+def test_a_total_beside_a_monthly_charge_is_found_although_it_ranks_customers_as_before(tmp_path):
+    rng = np.random.default_rng(4)
+    lines = ["customer,begin,end,monthly,total"]
+    for n in range(1_200):
+        begin = date(2020 + n % 4, 1 + n % 12, 1)
+        gone = n % 3 == 0
+        left = date(2024, 1 + n % 10, 15)
+        monthly = 20 + 80 * rng.random()
+        total = monthly * ((left if gone else date(2024, 12, 1)) - begin).days / 30.4 * rng.uniform(0.97, 1.03)
+        lines.append(
+            f"c{n},{begin},{left if gone else ''},{monthly:.2f},{total * rng.uniform(0.97, 1.03):.2f}"
+        )
+    (tmp_path / "contracts.csv").write_text("\n".join(lines) + "\n")
+    columns = {"monthly": {"kind": "number"}, "total": {"kind": "number"}}
+    contract = history(
+        {"contracts": {"kind": "intervals", "begin": "begin", "end": "end", "columns": columns}},
+        {"event": "end", "table": "contracts", "horizon_days": 30},
+        until="2024-12-01",
+    )
+    leaks = find_leaks(contract, prepare(contract, tmp_path, tmp_path / "out"), tmp_path)
+    assert [leak.place for leak in leaks] == ["contracts.total"]
+    assert "contracts.monthly over the time as a customer" in leaks[0].reason

@@ -27,6 +27,15 @@ if TYPE_CHECKING:
 CLOSE = 0.85
 """Rank correlation with a total of today from which an attribute may be that total."""
 
+TIGHT = 0.15
+"""Spread (of logarithms) of the ratio to a total, from which an attribute may be a multiple of that total."""
+
+LOOSER = 1.5
+"""So many times as wide, at least, must the spread be against the total as it stood earlier."""
+
+FEW_CHANGES = 1.05
+"""Rows a customer, up to which an intervals table has one row each."""
+
 MARGIN = 0.02
 SIDES = 0.9
 """Where two states differ, so large a share of the attribute's values is the later one."""
@@ -38,10 +47,11 @@ NUMBERS = (Kind.NUMBER, Kind.INTEGER)
 
 def leaks_of_attributes(scene: Scene) -> Iterator[Leak]:
     """Hold each attribute of customers against what the other tables say then and now."""
-    now, then, words = _totals(scene)
+    single = [name for name in scene.history.tables if _is_fixed(scene, name)]
+    now, then, words = _totals(scene, single)
     states = list(_states(scene))
     for name, table in scene.history.tables.items():
-        fixed = table.kind is TableKind.CUSTOMERS and table.known is None
+        fixed = name in single
         inputs = {c: told.kind for c, told in table.inputs.items()}
         if table.kind is TableKind.EVENTS or not inputs:
             continue
@@ -49,7 +59,9 @@ def leaks_of_attributes(scene: Scene) -> Iterator[Leak]:
         for column, kind in inputs.items():
             found = None
             if fixed and kind in (*NUMBERS, Kind.DATE):
-                found = _total(frame, column, now, then, words)
+                own = (f"{name} ", f"{name}.{column}")
+                others = {key: said for key, said in words.items() if not key.startswith(own)}
+                found = _total(frame, column, now, then, others)
             if fixed and found is None:
                 found = _state(frame, column, states)
             if found is None:
@@ -74,7 +86,17 @@ def _attributes(scene: Scene, name: str, columns: list[str]) -> pl.DataFrame:
     return frame.with_columns(pl.col(dated).dt.epoch("s"), pl.selectors.boolean().cast(pl.String))
 
 
-def _totals(scene: Scene) -> tuple[pl.DataFrame, pl.DataFrame, dict[str, str]]:
+def _is_fixed(scene: Scene, name: str) -> bool:
+    """Whether a table says one thing of a customer for all time."""
+    table = scene.history.tables[name]
+    if table.kind is not TableKind.INTERVALS or table.known is not None:
+        return table.kind is TableKind.CUSTOMERS and table.known is None
+    counts = scene.engine.query(f"SELECT count(*), count(DISTINCT _customer) FROM {quoted(name)}")
+    rows, customers = counts.row(0)
+    return rows <= FEW_CHANGES * customers
+
+
+def _totals(scene: Scene, single: list[str]) -> tuple[pl.DataFrame, pl.DataFrame, dict[str, str]]:
     """Totals of every events and intervals table, now and at the early moment, with what each is called."""
     early = instant(scene.early)
     people = f"SELECT _customer FROM spine WHERE as_of = {early} ORDER BY _customer"
@@ -106,6 +128,23 @@ def _totals(scene: Scene) -> tuple[pl.DataFrame, pl.DataFrame, dict[str, str]]:
     ends = f"COALESCE(l._left, {instant(scene.prepared.until)})"
     now = now.join(scene.engine.query(tenure.format(ends)), on="_customer", how="left")
     then = then.join(scene.engine.query(tenure.format(early)), on="_customer", how="left")
+    for name in single:
+        table = scene.history.tables[name]
+        numbers = [c for c, told in table.inputs.items() if told.kind in NUMBERS]
+        if not numbers:
+            continue
+        rates = _attributes(scene, name, numbers)
+        charged = [(pl.col(c) * pl.col("tenure")).alias(f"{name}.{c}") for c in numbers]
+        for c in numbers:
+            words[f"{name}.{c}"] = f"{name}.{c} over the time as a customer"
+        now, then = (
+            frame.join(
+                frame.select("_customer", "tenure").join(rates, on="_customer").select("_customer", *charged),
+                on="_customer",
+                how="left",
+            )
+            for frame in (now, then)
+        )
     return now, then, words
 
 
@@ -156,11 +195,34 @@ def _total(
         if today >= CLOSE and 1 - once >= 2 * (1 - today) + MARGIN and today > best[0]:
             best = (today, said, once)
     if not best[1]:
-        return None
+        return _multiple(both, words)
     return (
         f"the state of today: it ranks customers as {best[1]} does by today (correlation {best[0]:.2f}), "
         f"not as it stood earlier ({best[2]:.2f}), so it knows what came later"
     )
+
+
+def _multiple(both: pl.DataFrame, words: dict[str, str]) -> str | None:
+    """Whether the attribute is a total of today, or a multiple of it, and not of what the total was then."""
+    for key, said in words.items():
+        today, once = _spread(both, key), _spread(both, f"{key} then")
+        if today is not None and once is not None and today <= TIGHT and once >= LOOSER * today + MARGIN:
+            return (
+                f"the state of today: it goes with {said} by today (half of all within {today:.0%}), not as "
+                f"it stood earlier ({once:.0%}), so it knows what came later"
+            )
+    return None
+
+
+def _spread(frame: pl.DataFrame, key: str) -> float | None:
+    """The span of the middle half of the logarithms of value to total."""
+    ratios = frame.filter((pl.col("_value") > 0) & (pl.col(key) > 0)).select(
+        (pl.col("_value").cast(pl.Float64) / pl.col(key)).log()
+    )
+    if ratios.height < FEWEST_RANKED:
+        return None
+    low, high = (ratios.to_series().quantile(q) for q in (0.25, 0.75))
+    return None if low is None or high is None else high - low
 
 
 def _alike(frame: pl.DataFrame, key: str) -> float:
