@@ -190,3 +190,18 @@ def test_prepared_tables_that_were_cut_off_are_made_again(holdfast, shop):
     prepared = shop / ".holdfast" / "histories" / "shop" / "tickets.parquet"
     prepared.write_bytes(prepared.read_bytes()[:1000])
     assert holdfast("check", "--json").json()["definitions"] == before
+
+
+def test_a_few_ends_before_their_begins_do_not_hide_that_customers_leave(holdfast, shop):
+    edited(shop / "subscriptions.csv", "ended", lambda _, old: old and "2021-12-31", every=21)
+    assert holdfast("init", "--tables", ".", "--force").code == 0
+    contract = (shop / "churn.toml").read_text()
+    assert 'event = "end"' in contract
+    assert 'end = "ended"' in contract
+
+
+def test_a_table_whose_name_is_one_of_ours_is_called_otherwise(holdfast, shop):
+    (shop / "tickets.csv").rename(shop / "labels.csv")
+    assert holdfast("init", "--tables", ".", "--force").code == 0
+    assert "[tables.table_labels]" in (shop / "churn.toml").read_text()
+    assert holdfast("check").code == 0

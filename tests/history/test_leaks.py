@@ -144,10 +144,9 @@ def test_a_total_beside_a_monthly_charge_is_found_although_it_ranks_customers_as
         gone = n % 3 == 0
         left = date(2024, 1 + n % 10, 15)
         monthly = 20 + 80 * rng.random()
-        total = monthly * ((left if gone else date(2024, 12, 1)) - begin).days / 30.4 * rng.uniform(0.97, 1.03)
-        lines.append(
-            f"c{n},{begin},{left if gone else ''},{monthly:.2f},{total * rng.uniform(0.97, 1.03):.2f}"
-        )
+        months = ((left if gone else date(2024, 12, 1)) - begin).days / 30.4
+        total = monthly * months * rng.uniform(0.97, 1.03)
+        lines.append(f"c{n},{begin},{left if gone else ''},{monthly:.2f},{total:.2f}")
     (tmp_path / "contracts.csv").write_text("\n".join(lines) + "\n")
     columns = {"monthly": {"kind": "number"}, "total": {"kind": "number"}}
     contract = history(

@@ -93,7 +93,7 @@ def _is_fixed(scene: Scene, name: str) -> bool:
         return table.kind is TableKind.CUSTOMERS and table.known is None
     counts = scene.engine.query(f"SELECT count(*), count(DISTINCT _customer) FROM {quoted(name)}")
     rows, customers = counts.row(0)
-    return rows <= FEW_CHANGES * customers
+    return bool(rows <= FEW_CHANGES * customers)
 
 
 def _totals(scene: Scene, single: list[str]) -> tuple[pl.DataFrame, pl.DataFrame, dict[str, str]]:
