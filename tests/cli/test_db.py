@@ -231,8 +231,8 @@ def test_indexes_are_proposed_and_made_where_the_tables_are(holdfast, postgres, 
         '[tables.bills]\nkind = "events"\nsource = "table:bills"\ncustomer = "customer"\ntime = "at"\n'
     )
     shown = holdfast("db", "index", str(file)).out
-    assert 'CREATE INDEX CONCURRENTLY "holdfast_bills_customer" ON bills' in shown
+    assert 'CREATE INDEX CONCURRENTLY "holdfast_bills_customer_' in shown
     assert not any(one["there"] for one in holdfast("db", "index", str(file), "--json").json()["indexes"])
     made = holdfast("db", "index", str(file), "--apply", "--json").json()
-    assert made == {"made": ["holdfast_bills_customer"], "there": []}
+    assert (len(made["made"]), made["there"]) == (1, [])
     assert "Every index that is needed is there." in holdfast("db", "index", str(file)).out

@@ -73,7 +73,7 @@ def test_proposed_indexes_are_made_once_and_used(at):
     world(7, customers=400).into(at)
     history, there = contract("end", "UTC"), Settings(source_url=at)
     proposed = propose_indexes(history, there)
-    assert [(one.name, one.there) for one in proposed] == [
+    assert [(one.name.rpartition("_")[0], one.there) for one in proposed] == [
         ("holdfast_people_customer", False),
         ("holdfast_payments_customer", False),
         ("holdfast_payments_id", False),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -101,12 +102,14 @@ def _of(history: History, name: str, held: Held, connection: sa.Connection) -> I
     table, bare = history.tables[name], replace(held, alias="")
     keys = {"customer": table.customer} | ({"id": table.id} if table.id is not None else {})
     for word, column in keys.items():
-        index = named("holdfast", name, word)
+        key = level(bare, column)
+        # Of another text an index is of no use, so the name says of which it is.
+        index = named("holdfast", name, word, hashlib.sha256(key.encode()).hexdigest()[:6])
         asked = (
             "SELECT count(*) FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid "
             f"WHERE i.indrelid = {literal(held.name)}::regclass AND c.relname = {literal(index)} "
             "AND i.indisvalid"
         )
         there = bool(connection.exec_driver_sql(asked.replace("%", "%%")).scalar())
-        sql = f"CREATE INDEX CONCURRENTLY {quoted(index)} ON {held.name} (({level(bare, column)}))"
+        sql = f"CREATE INDEX CONCURRENTLY {quoted(index)} ON {held.name} (({key}))"
         yield Index(index, name, sql, there)
