@@ -160,3 +160,20 @@ def test_moments_without_customers_or_beyond_the_tables_are_refused(contract, pr
     with pytest.raises(HistoryError, match="lies after 2024-01-01"):
         build(contract, prepared, tmp_path / "o.parquet", as_of=[datetime(2024, 1, 2, tzinfo=UTC)])
     assert not list(tmp_path.iterdir())
+
+
+def test_a_moment_that_is_asked_for_twice_changes_nothing(contract, prepared, tmp_path):
+    day = datetime(2023, 9, 1, tzinfo=UTC)
+    once = build(contract, prepared, tmp_path / "once.parquet", as_of=[day])
+    twice = build(contract, prepared, tmp_path / "twice.parquet", as_of=[day, day])
+    assert twice.as_of == once.as_of
+    assert twice.frame().equals(once.frame())
+
+
+def test_a_table_may_be_called_as_another_one_with_seen_behind_it(contract, shop, tmp_path):
+    folder, _ = shop
+    visits = contract.tables["visits"]
+    both = contract.model_copy(update={"tables": {"visits": visits, "visits_seen": visits}})
+    built = build(both, prepare(both, folder, tmp_path / "prepared"), tmp_path / "out.parquet")
+    frame = built.frame()
+    assert frame["visits_count_30d"].equals(frame["visits_seen_count_30d"].alias("visits_count_30d"))

@@ -3,6 +3,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
+from pydantic import ValidationError
 from small_histories import history
 
 from holdfast.history.moments import moments, snapshots
@@ -92,3 +93,26 @@ def test_windows_and_tenure_reach_back_over_a_change_of_clocks():
     }
     plain = moments(history(TABLES, CHURN), [datetime(2024, 4, 1)])  # noqa: DTZ001 - as above
     assert plain["active_from"].to_list() == [None]
+
+
+def test_of_an_hour_that_clocks_show_twice_the_very_moment_that_is_asked_for_is_taken():
+    contract = history(TABLES, CHURN, time_zone="Europe/Berlin")
+    asked = [datetime(2024, 10, 27, 0, 30, tzinfo=UTC), datetime(2024, 10, 27, 1, 30, tzinfo=UTC)]
+    assert [f"{at:%H:%M}" for at in moments(contract, asked)["as_of"]] == ["00:30", "01:30"]
+
+
+def test_a_moment_that_is_given_twice_is_there_once():
+    contract = history(TABLES, CHURN, time_zone="Europe/Berlin")
+    wall, same = datetime(2024, 4, 1), datetime(2024, 3, 31, 22, tzinfo=UTC)  # noqa: DTZ001 - of the zone's wall
+    assert moments(contract, [wall, same, wall]).height == 1
+
+
+@pytest.mark.parametrize("day", [datetime(1, 1, 1), datetime(9999, 12, 31)])  # noqa: DTZ001 - of the zone's wall
+def test_a_day_at_the_end_of_the_calendar_is_refused(day):
+    with pytest.raises(HistoryError, match="too near to an end of the calendar"):
+        moments(history(TABLES, CHURN), [day])
+
+
+def test_snapshots_on_given_dates_need_one():
+    with pytest.raises(ValidationError, match="at least 1 item"):
+        history(TABLES, CHURN, snapshots=[])

@@ -190,7 +190,7 @@ class Clock(Frozen):
 
     time_zone: Annotated[str, AfterValidator(_zone)] = "UTC"
     """Of times that have none, and of the midnights at which days begin."""
-    snapshots: Literal["monthly", "weekly"] | tuple[date, ...] = "monthly"
+    snapshots: Literal["monthly", "weekly"] | Annotated[tuple[date, ...], Field(min_length=1)] = "monthly"
     """The first of each month, each Monday, or these dates."""
     first: date | None = None
     """No snapshot before it; without it, there are 90 days of events before the first."""

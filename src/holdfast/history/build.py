@@ -105,7 +105,11 @@ def build(
         OSError: ``out`` cannot be written.
     """
     shown = progress or NullProgress()
-    chosen = snapshots(history.clock, prepared.since, prepared.until) if as_of is None else list(as_of)
+    chosen = (
+        snapshots(history.clock, prepared.since, prepared.until)
+        if as_of is None
+        else list(dict.fromkeys(as_of))
+    )
     looks = moments(history, chosen)
     expect_within(looks, prepared.until)
     features = tuple(catalogue(history))

@@ -97,7 +97,7 @@ class _InPlace:
         spans = reading.spans()
         until = until_of(history, spans, reading.bound)
         since = since_of(history, spans, reading.first_left())
-        chosen = snapshots(history.clock, since, until) if as_of is None else list(as_of)
+        chosen = snapshots(history.clock, since, until) if as_of is None else list(dict.fromkeys(as_of))
         looks = moments(history, chosen)
         expect_within(looks, until)
         pieces = max(1, math.ceil(sum(found.kept for found in counts.values()) * len(chosen) / PIECE))

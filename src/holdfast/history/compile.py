@@ -96,10 +96,11 @@ def _table_steps(
         if not some:
             continue
         used = set(re.findall(r"\w+", " ".join(part.sql for part in some)))
-        found.append((f"_{name}_{stage}", _rows_sql(history, rows, used, spine, ordered=stage == "ordered")))
+        step = f"__{name}_{stage}"  # with one _ it could be the last step of a table NAME_seen
+        found.append((step, _rows_sql(history, rows, used, spine, ordered=stage == "ordered")))
         aggregates = ",\n  ".join(f"{part.sql} AS {part.name}" for part in some)
-        sums.append(f"_{name}_{stage}_sums")
-        found.append((sums[-1], f"SELECT {_KEYS},\n  {aggregates}\nFROM _{name}_{stage}\nGROUP BY {_KEYS}"))
+        sums.append(f"{step}_sums")
+        found.append((sums[-1], f"SELECT {_KEYS},\n  {aggregates}\nFROM {step}\nGROUP BY {_KEYS}"))
     values = ",\n  ".join(f"{feature.value} AS {quoted(feature.name)}" for feature in features)
     joined = sums[0] + "".join(f"\nJOIN {other} USING ({_KEYS})" for other in sums[1:])
     return [*found, (f"_{name}", f"SELECT {_KEYS},\n  {values}\nFROM {joined}")]

@@ -78,11 +78,15 @@ def moments(history: History, as_of: Sequence[datetime]) -> pl.DataFrame:
     ``as_of``; ``w7``, ``w30``, … (so many days before, for each window of the contract); ``tenure_from`` (who
     began later has not been a customer for long enough); ``active_from`` (inactivity: who had no event since
     is not eligible; null without ``active_days``); ``label_begin`` (as_of + lead), ``label_end`` (+ horizon)
-    and ``label_known`` (+ grace): when all that decides the label has happened.
+    and ``label_known`` (+ grace): when all that decides the label has happened. A moment that is given twice
+    is there once.
 
     Args:
         history: the contract.
         as_of: aware moments, or wall-clock ones of the contract's zone.
+
+    Raises:
+        HistoryError: a calendar has no room for the days before or after a moment.
     """
     zone = ZoneInfo(history.clock.time_zone)
     churn = history.churn
@@ -101,10 +105,20 @@ def moments(history: History, as_of: Sequence[datetime]) -> pl.DataFrame:
         {name: None if n is None else _shifted(moment, n, zone) for name, n in days.items()}
         for moment in as_of
     ]
-    return pl.DataFrame(rows, schema=dict.fromkeys(days, INSTANT))
+    # Of a moment twice, windows would count each event twice.
+    return pl.DataFrame(rows, schema=dict.fromkeys(days, INSTANT)).unique("as_of", maintain_order=True)
 
 
 def _shifted(moment: datetime, days: int, zone: ZoneInfo) -> datetime:
     """So many days later by the wall clock, as naive UTC."""
-    wall = (moment.astimezone(zone) if moment.tzinfo else moment).replace(tzinfo=None)
-    return naive(wall + timedelta(days=days), zone)
+    try:
+        if not days:  # of an hour that clocks show twice, the very one that is meant
+            return naive(moment, zone)
+        wall = (moment.astimezone(zone) if moment.tzinfo else moment).replace(tzinfo=None)
+        return naive(wall + timedelta(days=days), zone)
+    except OverflowError as error:
+        raise HistoryError(
+            f"{moment:%Y-%m-%d} is too near to an end of the calendar to look {abs(days):,} days from it.",
+            where="as_of",
+            hint="Take a day that the tables cover.",
+        ) from error
