@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import polars as pl
 import psycopg
 import pytest
-from database_worlds import CHURN, contract, world
+from database_worlds import CHURN, ODD_IDS, contract, odd, world
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
@@ -86,6 +86,15 @@ def test_proposed_indexes_are_made_once_and_used(at):
         told = live.explained(["C7"], datetime(2024, 8, 1, tzinfo=UTC))
     assert "Seq Scan on payments" not in told
     assert "holdfast_payments_customer" in told
+
+
+def test_names_levels_and_ids_may_have_signs_that_mean_something_to_sql(at, tmp_path):
+    history, there = odd(at), Settings(source_url=at)
+    as_of = datetime(2024, 6, 1, tzinfo=UTC)
+    assert len(make_indexes(history, there, propose_indexes(history, there))) == 1
+    assert all(one.there for one in propose_indexes(history, there))
+    with closing(LiveFeatures(history, there)) as live:
+        assert live.build(ODD_IDS, as_of).equals(batch(history, at, tmp_path, as_of))
 
 
 def test_after_a_failure_nobody_waits_for_the_database_and_later_it_is_asked_again(postgres, monkeypatch):

@@ -211,3 +211,38 @@ def _plan(chance: random.Random, name: Any, customers: int) -> tuple[Any, ...]:
         _maybe(chance, _day(chance)),
         _of(chance, ["price", "Price", "moved", None]),
     )
+
+
+ODD_IDS = ("a{0}b", "it's; --", 'say "%s"', "100%", "$1", "back\\slash", ":as_of")
+
+
+def odd(url: str) -> History:
+    """A table, and its contract, with signs in names, levels and ids that mean something to SQL or a driver."""
+    levels = ["100% {0}", "a'b\\"]
+    with psycopg.connect(url, autocommit=True) as connection:
+        cursor = psycopg.RawCursor(connection)
+        cursor.execute('DROP TABLE IF EXISTS "odd %s"')
+        cursor.execute(
+            'CREATE TABLE "odd %s" ("id %s" text, at date, "percent %s" numeric, "why %(x)s" text)'
+        )
+        for at, one in enumerate(ODD_IDS * 3):
+            row = [one, date(2024, 1 + at % 6, 11), at / 8, levels[at % 2]]
+            cursor.execute('INSERT INTO "odd %s" VALUES ($1, $2, $3, $4)', row)
+    why = {"kind": "category", "levels": levels}
+    return History.model_validate(
+        {
+            "name": "odd",
+            "clock": {"snapshots": ["2024-06-01"], "until": "2024-07-15"},
+            "churn": {
+                "event": "inactivity", "table": "odd", "horizon_days": 30, "where": {"why %(x)s": levels},
+            },
+            "economics": ECONOMICS,
+            "tables": {
+                "odd": {
+                    "kind": "events", "source": "table:odd %s", "customer": "id %s", "time": "at",
+                    "columns": {"percent %s": {"kind": "number"}, "why %(x)s": why},
+                    "failures": {"why %(x)s": levels[:1]},
+                },
+            },
+        }
+    )  # fmt: skip

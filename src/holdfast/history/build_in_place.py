@@ -15,7 +15,7 @@ from holdfast.history.engines.postgres import Postgres, Reading, moments_sql, qu
 from holdfast.history.moments import moments, snapshots
 from holdfast.history.own import own_sql
 from holdfast.history.own_checks import QueryError
-from holdfast.history.prepare import TableCounts
+from holdfast.history.prepare import TableCounts, insist_usable
 from holdfast.history.settle import quoted
 from holdfast.history.spans import since_of, until_of
 from holdfast.history.times import INSTANT
@@ -94,6 +94,8 @@ class _InPlace:
         history, reading = self._history, self._reading
         self._progress.start("Counting rows in the database", None)
         counts = {name: _counts(found) for name, found in reading.counts().items()}
+        for name, found in counts.items():
+            insist_usable(history, name, found, reading.held[name].place)
         spans = reading.spans()
         until = until_of(history, spans, reading.bound)
         since = since_of(history, spans, reading.first_left())

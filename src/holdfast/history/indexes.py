@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from holdfast.history.engines.columns import level
-from holdfast.history.engines.postgres import Postgres, held_tables
+from holdfast.history.engines.postgres import PLAIN, Postgres, held_tables
 from holdfast.history.feature import named
 from holdfast.history.settle import literal, quoted
 from holdfast.progress import NullProgress
@@ -86,9 +86,12 @@ def make_indexes(
                     held = held_tables(history, database, connection)[index.table]
                     schema = held.name.rpartition(".")[0]
                     gone = f"{schema}.{quoted(index.name)}" if schema else quoted(index.name)
-                    connection.exec_driver_sql(f"DROP INDEX CONCURRENTLY IF EXISTS {gone}")
-                    connection.exec_driver_sql(index.sql)
-                    connection.exec_driver_sql(f"ANALYZE {held.name}")
+                    for statement in (
+                        f"DROP INDEX CONCURRENTLY IF EXISTS {gone}",
+                        index.sql,
+                        f"ANALYZE {held.name}",
+                    ):
+                        connection.exec_driver_sql(statement, execution_options=PLAIN)
                 yield None
 
             list(database.persistently(make, f"index {index.name} of {database.place}"))
@@ -110,6 +113,6 @@ def _of(history: History, name: str, held: Held, connection: sa.Connection) -> I
             f"WHERE i.indrelid = {literal(held.name)}::regclass AND c.relname = {literal(index)} "
             "AND i.indisvalid"
         )
-        there = bool(connection.exec_driver_sql(asked.replace("%", "%%")).scalar())
+        there = bool(connection.exec_driver_sql(asked, execution_options=PLAIN).scalar())
         sql = f"CREATE INDEX CONCURRENTLY {quoted(index)} ON {held.name} (({key}))"
         yield Index(index, name, sql, there)

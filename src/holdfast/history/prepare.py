@@ -30,7 +30,7 @@ from holdfast.progress import NullProgress
 from holdfast.sources import SourceError, open_source
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from holdfast.contract.history import History
@@ -229,32 +229,9 @@ class _Preparation:
         if table.kind is TableKind.INTERVALS and (overlaps := settler.overlaps(out)):
             notes["begin while another one of the customer's goes on"] = overlaps
         whole = TableCounts(counts.read, kept, counts.rejected | rejected, notes)
-        if not kept and (whole.read or name == self._history.churn.table):
-            raise self._unusable(name, whole)
+        place = f"table {name} ({self._sources[name].name})"
+        insist_usable(self._history, name, whole, place, self._rejects)
         return whole
-
-    def _unusable(self, name: str, counts: TableCounts) -> HistoryError:
-        where = f"table {name} ({self._sources[name].name})"
-        if not counts.read:
-            return HistoryError(
-                f'Table "{name}" has no rows.', where=where, hint="Export it again, with its rows."
-            )
-        reason, rows = max(counts.rejected.items(), key=lambda item: item[1])
-        first = next(
-            (f.filter(pl.col("reason") == reason) for f in reversed(self._rejects) if reason in f["reason"]),
-            None,
-        )
-        shown = (
-            f', such as "{first["value"][0]}"' if first is not None and first["value"][0] is not None else ""
-        )
-        hint = f"Look at how the contract describes [tables.{name}]"
-        if reason == UNKNOWN:
-            hint += f" and [tables.{self._history.customers}]: their customer columns have nothing in common"
-        return HistoryError(
-            f'No row of table "{name}" can be used. {rows:,} of {counts.read:,}: {reason}{shown}.',
-            where=where,
-            hint=f"{hint}.",
-        )
 
     def _first_left(self, settler: Settler) -> datetime | None:
         churn = self._history.churn
@@ -265,6 +242,39 @@ class _Preparation:
             where = f"{latest(table, 't')} AND {chosen(table, churn.where, 't')}"
             return settler.first_left(out, "_time", where)
         return None
+
+
+def insist_usable(
+    history: History, name: str, counts: TableCounts, where: str, rejects: Sequence[pl.DataFrame] = ()
+) -> None:
+    """Refuse a table of which nothing can be used, and one without rows that should show who leaves.
+
+    Args:
+        history: the contract.
+        name: of the table in it.
+        counts: what became of its rows.
+        where: the table and its place.
+        rejects: examples, as of `Prepared.rejects`.
+    """
+    if counts.kept or not (counts.read or name == history.churn.table):
+        return
+    if not counts.read:
+        raise HistoryError(
+            f'Table "{name}" has no rows.', where=where, hint="Export it again, with its rows."
+        )
+    reason, rows = max(counts.rejected.items(), key=lambda item: item[1])
+    first = next(
+        (f.filter(pl.col("reason") == reason) for f in reversed(rejects) if reason in f["reason"]), None
+    )
+    shown = f', such as "{first["value"][0]}"' if first is not None and first["value"][0] is not None else ""
+    hint = f"Look at how the contract describes [tables.{name}]"
+    if reason == UNKNOWN:
+        hint += f" and [tables.{history.customers}]: their customer columns have nothing in common"
+    raise HistoryError(
+        f'No row of table "{name}" can be used. {rows:,} of {counts.read:,}: {reason}{shown}.',
+        where=where,
+        hint=f"{hint}.",
+    )
 
 
 def _opened(history: History, name: str, root: Path, settings: Settings | None) -> Source:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 import psycopg
 import pytest
-from database_worlds import CHURN, contract, world
+from database_worlds import CHURN, contract, odd, world
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
@@ -122,3 +122,33 @@ def test_nothing_is_made_in_the_database_and_what_was_built_before_stays_if_it_i
     with psycopg.connect(at) as connection:
         count = "SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind <> 't'"
         assert connection.execute(count).fetchone() == (3,)
+
+
+def test_signs_that_mean_something_to_sql_are_names_levels_and_ids_like_others(at, tmp_path, monkeypatch):
+    history = odd(at)
+    files, counts, place, counts_there = both(history, at, tmp_path)
+    assert counted(counts_there) == counted(counts)
+    one, other = files.frame(), place.frame()
+    assert not unlike(one, other)
+    assert one["odd_count_ever"].sum() == 18  # those of June are to come
+    monkeypatch.setattr("holdfast.history.build_in_place.PIECE", 3)
+    pieces, _ = build_in_postgres(history, tmp_path / "pieces.parquet", settings=Settings(source_url=at))
+    assert pieces.frame().equals(other)
+
+
+def test_tables_without_a_row_that_can_be_used_are_refused_as_from_files(at, tmp_path):
+    there = Settings(source_url=at)
+    for event in CHURN:
+        world(7).into(at)
+        with psycopg.connect(at, autocommit=True) as connection:
+            connection.execute("TRUNCATE payments, plans, people")
+        with pytest.raises(HistoryError, match="has no rows") as raised:
+            build_in_postgres(contract(event, "UTC"), tmp_path / "p.parquet", settings=there)
+        with pytest.raises(HistoryError) as files:
+            prepare(contract(event, "UTC"), tmp_path, tmp_path / "prepared", settings=there)
+        assert (raised.value.message, raised.value.hint) == (files.value.message, files.value.hint)
+    world(7).into(at)
+    with psycopg.connect(at, autocommit=True) as connection:
+        connection.execute("UPDATE payments SET id = NULL")
+    with pytest.raises(HistoryError, match=r'No row of table "payments" can be used\..*no customer id'):
+        build_in_postgres(contract("end", "UTC"), tmp_path / "p.parquet", settings=there)

@@ -43,6 +43,9 @@ _SETTINGS = (
     "SET LOCAL work_mem = '64MB'",
 )
 
+PLAIN = {"no_parameters": True}
+"""Of a statement without parameters, in whose names and values a % is one."""
+
 
 class Postgres:
     """The tables of a history in the database that the settings name. Use it as a context manager.
@@ -116,11 +119,11 @@ class Reading:
 
     def scope(self, first: str | None = None, before: str | None = None) -> Scope:
         """Everybody, or the customers from ``first`` on and before ``before``."""
-        bounds = [f"{{0}} >= {literal(first)}"] if first is not None else []
-        bounds += [f"{{0}} < {literal(before)}"] if before is not None else []
+        bounds = [f" >= {literal(first)}"] if first is not None else []
+        bounds += [f" < {literal(before)}"] if before is not None else []
 
         def within(customer: str) -> str:
-            return " AND ".join(bound.replace("{0}", customer) for bound in bounds)
+            return " AND ".join(f"{customer}{bound}" for bound in bounds)
 
         by_contract = self._history.clock.until is not None
         return Scope(
@@ -189,7 +192,7 @@ class Reading:
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         """All rows of a query."""
-        return [tuple(row) for row in self._connection.exec_driver_sql(sql)]
+        return [tuple(row) for row in self._connection.exec_driver_sql(sql, execution_options=PLAIN)]
 
     def batches(self, sql: str, schema: Mapping[str, pl.DataType], rows: int) -> Iterator[pl.DataFrame]:
         """The rows of a query, so many at a time."""
@@ -247,7 +250,7 @@ def _held(source: str, database: Database, connection: sa.Connection) -> Held:
         known = [*inspector.get_table_names(), *inspector.get_view_names()]
         raise HistoryError("There is no such table.", where=place, hint=nearest(name, known)) from error
     preparer = database.engine.dialect.identifier_preparer
-    full = preparer.format_table(sa.table(name, schema=schema or None))
+    full = preparer.format_table(sa.table(name, schema=schema or None)).replace("%%", "%")  # as in `PLAIN`
     kind = connection.execute(
         sa.text("SELECT relkind::text FROM pg_class WHERE oid = to_regclass(:name)"), {"name": full}
     ).scalar()
