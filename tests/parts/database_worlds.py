@@ -217,7 +217,7 @@ ODD_IDS = ("a{0}b", "it's; --", 'say "%s"', "100%", "$1", "back\\slash", ":as_of
 
 
 def odd(url: str) -> History:
-    """A table, and its contract, with signs in names, levels and ids that mean something to SQL or a driver."""
+    """A table and its contract; signs in names, levels and ids mean something to SQL or a driver."""
     levels = ["100% {0}", "a'b\\"]
     with psycopg.connect(url, autocommit=True) as connection:
         cursor = psycopg.RawCursor(connection)
