@@ -17,6 +17,7 @@ from holdfast.simulator.telco import World, write_world
 
 PURCHASES = Path(__file__).resolve().parents[3] / "shared" / "data" / "cdnow_transactions.csv"
 SEEDS = (3, 8, 21)
+INTERVALS = {"kind": "intervals", "begin": "begin", "end": "end"}
 
 
 @pytest.fixture(scope="module")
@@ -157,3 +158,15 @@ def test_a_total_beside_a_monthly_charge_is_found_although_it_ranks_customers_as
     leaks = find_leaks(contract, prepare(contract, tmp_path, tmp_path / "out"), tmp_path)
     assert [leak.place for leak in leaks] == ["contracts.total"]
     assert "contracts.monthly over the time as a customer" in leaks[0].reason
+
+
+def test_a_table_may_have_any_name_that_a_contract_allows(tmp_path):
+    rows = "".join(f"C{n},2023-01-01,2023-0{4 + n % 6}-05,gold\n" for n in range(50))
+    (tmp_path / "held.csv").write_text(f"customer,begin,end,plan\n{rows}", encoding="utf-8")
+    contract = history(
+        {"held": INTERVALS | {"columns": {"plan": {"kind": "category"}}}},
+        {"event": "end", "table": "held", "horizon_days": 30},
+        until=date(2023, 12, 1),
+        first=date(2023, 3, 1),
+    )
+    assert find_leaks(contract, prepare(contract, tmp_path, tmp_path / "prepared"), tmp_path) == ()

@@ -11,7 +11,7 @@ from holdfast.contract import Contract
 from holdfast.contract.history import History
 from holdfast.model.survival import MONTHS
 from holdfast.training.examples import load_examples
-from holdfast.training.hazard import Ahead, Lookout
+from holdfast.training.hazard import Ahead, Lookout, fit_survival
 
 BEGIN = datetime(2022, 1, 1)  # noqa: DTZ001 - naive UTC, as in built tables
 SNAPSHOTS, CUSTOMERS, HORIZON = 12, 1_500, 90
@@ -136,6 +136,30 @@ def test_a_constant_hazard_is_found_again():
     # the standard error of survival at 12 months from 1,500 customers is .013; three of them
     assert curve == pytest.approx((1 - monthly) ** np.arange(1, MONTHS + 1), abs=0.04)
     assert found.expected_months(X, p[:1])[0] == pytest.approx(-1 / np.log(1 - monthly), rel=0.15)
+
+
+def test_the_measured_hazard_learns_of_no_leaving_that_was_not_final_when_the_last_period_began():
+    grace = 60
+    looks = moments().with_columns(pl.col("label_known") + timedelta(days=grace))
+    frame = examples(world(monthly=0.1))
+    described = ENDS | {"churn": ENDS["churn"] | {"grace_days": grace}}
+    scorer = SimpleNamespace(matrix=lambda frame: frame.to_numpy().astype(np.float32))
+
+    def measured(given):
+        loaded = load_examples(given, contract(), looks, seed=1)
+        plan = loaded.schedule
+        rows = loaded.sample(plan.before(plan.last), len(loaded.y))
+        last = loaded.sample(np.array([plan.last]), len(loaded.y))
+        backtest = SimpleNamespace(rows=rows, pipeline=np.full(len(rows), 0.3))
+        lookout = Lookout(History.model_validate(described), loaded, looks, 1)
+        found = fit_survival(lookout, backtest, (scorer, scorer), (last, np.full(len(last), 0.3)), FINAL)
+        return plan.periods[plan.last].begin, found.metrics
+
+    begin, metrics = measured(frame)
+    pending = pl.col("left_at").is_between(begin - timedelta(days=grace), begin, closed="left")
+    back = frame.with_columns(left_at=pl.when(~pending).then(pl.col("left_at")))
+    assert frame.filter(pending).height > 100
+    assert measured(back) == (begin, metrics)
 
 
 def test_customers_who_all_stay_teach_no_hazard():

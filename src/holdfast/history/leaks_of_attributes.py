@@ -284,9 +284,9 @@ def _only_left(scene: Scene, name: str, column: str, kind: Kind) -> tuple[str | 
         f"CAST({value} AS VARCHAR)" if levelled else f"CASE WHEN {value} IS NULL THEN NULL ELSE 'filled' END"
     )
     rows = scene.engine.query(
-        f"WITH held AS (SELECT DISTINCT s._customer, {level} AS level FROM spine AS s "
+        f"WITH _held AS (SELECT DISTINCT s._customer, {level} AS level FROM spine AS s "
         f"JOIN {quoted(name)} AS t ON t._customer = s._customer AND {visible(table, 't', 's.as_of')}) "
-        "SELECT h.level, count(*) AS holders, sum(p._gone) AS left_later FROM held AS h "
+        "SELECT h.level, count(*) AS holders, sum(p._gone) AS left_later FROM _held AS h "
         "JOIN _people AS p ON p._customer = h._customer WHERE h.level IS NOT NULL "
         "GROUP BY h.level ORDER BY h.level"
     )

@@ -17,6 +17,7 @@ from scipy.optimize import minimize
 from scipy.special import expit
 
 from holdfast.contract.history import ChurnEvent
+from holdfast.history.labels import final_before
 from holdfast.model.estimators.boosters import LightGBM
 from holdfast.model.survival import DAYS, MONTHS, Survival, log_odds
 from holdfast.training.fitting import Rows
@@ -188,7 +189,7 @@ def fit_survival(
     rows, p = rolling.rows, rolling.pipeline
     plan = lookout.examples.schedule
     metrics: dict[str, Any] = {}
-    early = lookout.fit(measured, rows, p, plan.periods[plan.last].begin)
+    early = lookout.fit(measured, rows, p, final_before(lookout.history, plan.periods[plan.last].begin))
     if early is not None:
         X = measured.matrix(lookout.examples.frame[last[0]])
         metrics = _measured(early, lookout.ahead(last[0], final), X, last[1])
