@@ -71,7 +71,7 @@ def test_what_a_person_knows_goes_before_the_guess(holdfast, tmp_path):
 
 
 def test_one_file_of_events(holdfast, shared_data, tmp_path):
-    log = shared_data / "cdnow_transactions.csv"
+    log = (shared_data / "cdnow_transactions.csv").resolve()
     without_label = holdfast("init", log)
     assert without_label.code == 2
     assert f"holdfast init --tables {log}" in without_label.err
