@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -7,10 +8,13 @@ import polars as pl
 import pytest
 
 from holdfast.contract import Contract
+from holdfast.model.calibration import Calibrator
 from holdfast.progress import NullProgress
+from holdfast.training import rehearse as rehearsal
 from holdfast.training.byperiod import BASE_RATE, PIPELINE, figures_by_period
 from holdfast.training.clock import Clock
 from holdfast.training.examples import load_examples
+from holdfast.training.rehearse import rehearse
 from holdfast.training.rolling import backtest
 
 CONTRACT = Contract.model_validate(
@@ -129,3 +133,61 @@ def test_the_sample_of_a_large_table_is_the_same_every_time(done):
     assert set(some) <= set(more)
     again = load_examples(table(), CONTRACT, moments(), seed=1)
     assert (again.sample(before, 100) == some).all()
+
+
+def chosen_of(examples, found, name):
+    return next(each for each in found.candidates(examples.schedule.last) if each.name == name)
+
+
+def rehearsed(examples, candidate):
+    return rehearse(candidate, examples, CONTRACT, seed=1, progress=NullProgress())
+
+
+@pytest.fixture
+def many_rows(monkeypatch):
+    # a table of more rows than a fold learns from, without the minutes that it takes
+    monkeypatch.setattr(rehearsal, "FOLD_ROWS", 500)
+
+
+def test_where_a_fold_learns_from_as_many_rows_as_the_build_nothing_is_decided_anew(done):
+    examples, found = done
+    chosen = chosen_of(examples, found, "lightgbm")
+    assert rehearsed(examples, chosen) is chosen
+
+
+@pytest.mark.usefixtures("many_rows")
+def test_a_plan_that_stops_too_early_and_a_calibrator_that_shrinks_are_mended(done):
+    examples, found = done
+    chosen = chosen_of(examples, found, "lightgbm")
+    assert chosen.plan is not None
+    (recipe, weight), *_ = chosen.plan.first
+    early = replace(chosen.plan, first=((recipe.with_rounds(1), weight),))
+    flat = Calibrator("logistic", 0.4, 0.0)
+    final = rehearsed(examples, replace(chosen, plan=early, calibrator=flat))
+    assert final.plan is not None
+    assert final.plan.first[0][0].rounds > 1
+    assert final.plan.first[0][0].settings == recipe.settings
+    assert final.calibrator == Calibrator() or final.calibrator.slope > 0.7
+
+
+@pytest.mark.usefixtures("many_rows")
+def test_the_weights_of_a_blend_stay_as_they_were_chosen(done):
+    examples, found = done
+    chosen = chosen_of(examples, found, "blend")
+    final = rehearsed(examples, chosen)
+    assert chosen.plan is not None
+    assert final.plan is not None
+    assert [(r.name, w) for r, w in final.plan.first] == [(r.name, w) for r, w in chosen.plan.first]
+
+
+@pytest.mark.usefixtures("many_rows")
+def test_no_label_that_was_unknown_when_the_last_period_began_is_looked_at(done):
+    examples, found = done
+    chosen = chosen_of(examples, found, "blend")
+    begin = examples.schedule.periods[examples.schedule.last].begin
+    unknown = pl.col("as_of") + timedelta(days=HORIZON) > begin
+    flipped = pl.when(unknown).then(1 - pl.col("churned")).otherwise("churned").cast(pl.Int8)
+    others, _ = run(table().with_columns(flipped.alias("churned")), ("logistic_regression",))
+    one, other = rehearsed(examples, chosen), rehearsed(others, chosen)
+    assert one.plan == other.plan
+    assert one.calibrator == other.calibrator

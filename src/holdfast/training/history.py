@@ -29,6 +29,7 @@ from holdfast.training.leaderboard import leaderboard, why_chosen
 from holdfast.training.metrics import bootstrap_intervals, evaluate_predictions
 from holdfast.training.narrow import narrow
 from holdfast.training.recipes import chosen_names
+from holdfast.training.rehearse import rehearse
 from holdfast.training.rolling import Rolling, backtest
 from holdfast.training.train import RESAMPLES, Trained, facts_of, packed, threshold_for
 
@@ -153,8 +154,9 @@ def train_in_time(
     work = _Work(table, history, examples, rolling, seed=seed, progress=told)
     candidates = rolling.candidates(examples.schedule.last)
     chosen = next(each for each in candidates if each.name == rolling.chosen[examples.schedule.last])
+    final = rehearse(chosen, examples, table.contract, seed=seed, progress=told)
     threshold, threshold_why = threshold_for(history.economics, chosen.probability)
-    measured, deployed, dropped = work.build(chosen)
+    measured, deployed, dropped = work.build(final)
     told.start("measuring on the last period", None)
     rows, p = work.last_rows, measured.probability(examples.frame[work.last_rows])
     y = examples.y[rows]
@@ -200,11 +202,11 @@ def train_in_time(
         test_y=y,
         test_p=p,
         importance=importance,
-        calibrator=chosen.calibrator.method,
+        calibrator=final.calibrator.method,
         features_note=_features_note(backtested),
         warnings=_warnings(figures, clock, backtested),
         quality=described,
-        facts=facts_of(deployed.program.contract, _digest(examples), chosen)
+        facts=facts_of(deployed.program.contract, _digest(examples), final)
         | {"history_digest": history.digest(), "until": table.until.isoformat()},
         history=history,
         backtest=backtested,

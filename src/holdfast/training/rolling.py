@@ -185,20 +185,36 @@ def _folds(
     plan = examples.schedule
     progress.start("preparing periods", len(plan.judged))
 
-    def encode(number: int) -> Fold:
-        learn = examples.sample(plan.before(number), FOLD_ROWS)
-        frame, y = examples.frame[learn], examples.y[learn]
-        program = FeatureProgram(narrow(contract, frame, y, seed=seed).contract, record=False)
-        groups = np.unique(examples.customer[learn], return_inverse=True)[1]
-        encoder = Encoder(program)
-        X = encoder.fit_transform(program.frame(frame), y, seed=seed, groups=groups)
-        judged = found.rows[found.period == number]
-        Z = encoder.transform(program.frame(examples.frame[judged]))
-        found.features[number] = len(program.names)
+    def encode(number: int) -> tuple[Fold, int]:
+        made = fold_of(examples, contract, number, FOLD_ROWS, seed=seed)
         progress.advance(1, plan.periods[number].name)
-        return Fold(Rows(X, y), Rows(Z, examples.y[judged]), learn, judged, encoder.slots)
+        return made
 
-    return side_by_side(encode, plan.judged)
+    made = side_by_side(encode, plan.judged)
+    found.features.update({number: kept for number, (_, kept) in zip(plan.judged, made, strict=True)})
+    return [fold for fold, _ in made]
+
+
+def fold_of(examples: Examples, contract: Contract, number: int, most: int, *, seed: int) -> tuple[Fold, int]:
+    """One period to judge, and what was known before it to learn from; how many features were kept.
+
+    Args:
+        examples: loaded rows.
+        contract: describes them.
+        number: of the judged period.
+        most: rows to learn from.
+        seed: of the choice of features and the encoder.
+    """
+    learn = examples.sample(examples.schedule.before(number), most)
+    frame, y = examples.frame[learn], examples.y[learn]
+    program = FeatureProgram(narrow(contract, frame, y, seed=seed).contract, record=False)
+    groups = np.unique(examples.customer[learn], return_inverse=True)[1]
+    encoder = Encoder(program)
+    X = encoder.fit_transform(program.frame(frame), y, seed=seed, groups=groups)
+    judged = examples.sample(np.array([number]), JUDGED_ROWS)
+    Z = encoder.transform(program.frame(examples.frame[judged]))
+    fold = Fold(Rows(X, y), Rows(Z, examples.y[judged]), learn, judged, encoder.slots)
+    return fold, len(program.names)
 
 
 def decide_in_order(found: Rolling, judged: Sequence[int], last: int, *, blend: bool) -> None:
