@@ -64,6 +64,20 @@ def test_weekly_snapshots_of_a_month_are_one_period_that_is_known_with_the_last_
     assert found[0].known == as_of[4] + timedelta(days=30)
 
 
+@pytest.mark.parametrize(
+    ("zone", "hour"), [("Europe/Berlin", 23), ("America/Toronto", 5), ("Asia/Tokyo", 15)]
+)
+def test_a_midnight_of_the_zone_lies_in_the_month_that_the_zone_has(zone, hour):
+    """Weeks of 2024: Monday, 1 January, ends no December that is 2023 in UTC alone."""
+    first = datetime(2024, 1, 1, hour) - timedelta(days=hour > 12)  # noqa: DTZ001 - naive UTC
+    as_of = [first + timedelta(days=7 * week) for week in range(6)]
+    looks = pl.DataFrame({"as_of": as_of, "label_known": [moment + timedelta(days=30) for moment in as_of]})
+    found, numbered = periods(looks, zone)
+    assert [period.name for period in found] == ["2024-01", "2024-02-05"]
+    assert found[0].begin == first
+    assert numbered["period"].to_list() == [0, 0, 0, 0, 0, 1]
+
+
 def test_a_history_too_short_for_its_horizon_is_refused_with_what_to_change():
     with pytest.raises(PeriodsError, match="No period can be judged") as caught:
         schedule(monthly(3, 90), *labels(3))

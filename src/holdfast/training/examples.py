@@ -78,7 +78,12 @@ class Examples:
 
 
 def load_examples(
-    table: Path | pl.DataFrame, contract: Contract, moments: pl.DataFrame, *, seed: int
+    table: Path | pl.DataFrame,
+    contract: Contract,
+    moments: pl.DataFrame,
+    *,
+    seed: int,
+    zone: str = "UTC",
 ) -> Examples:
     """Read what training needs of a built table; the rest stays on disk.
 
@@ -88,6 +93,7 @@ def load_examples(
         contract: describes it.
         moments: ``as_of, label_end, label_known`` of each snapshot.
         seed: of the sample.
+        zone: of the history, in which its months are.
 
     Raises:
         TableError: no row has a label, or all the same.
@@ -104,7 +110,8 @@ def load_examples(
             "No snapshot has both customers who left and customers who stayed.",
             hint="`holdfast check` shows the churn rate by snapshot and for other horizons.",
         )
-    found, numbered = periods(moments.filter(pl.col("as_of").is_in(keys["as_of"].unique().implode())))
+    seen = moments.filter(pl.col("as_of").is_in(keys["as_of"].unique().implode()))
+    found, numbered = periods(seen, zone)
     keys = keys.join(numbered, on="as_of", how="left", maintain_order="left")
     plan = schedule(found, keys["period"].to_numpy(), keys[label].to_numpy())
     keys = keys.with_columns(

@@ -13,6 +13,7 @@ import numpy as np
 import polars as pl
 
 from holdfast.errors import DataError
+from holdfast.history.times import to_wall
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -37,7 +38,7 @@ class Period:
     """Snapshots that are judged together.
 
     Attributes:
-        name: such as ``2024-03``; the day too where the month has one snapshot that is not its first day.
+        name: such as ``2024-03``; the day too where the month has one snapshot.
         begin: the first as_of (naive UTC).
         known: when the last of its labels was known.
     """
@@ -67,23 +68,23 @@ class Schedule:
         return np.array([k for k, each in enumerate(self.periods) if each.known <= begin], dtype=np.int64)
 
 
-def periods(moments: pl.DataFrame) -> tuple[tuple[Period, ...], pl.DataFrame]:
+def periods(moments: pl.DataFrame, zone: str = "UTC") -> tuple[tuple[Period, ...], pl.DataFrame]:
     """The periods of snapshots, and which snapshot is of which.
 
     Args:
-        moments: one row a snapshot: ``as_of`` and ``label_known``.
+        moments: one row a snapshot: ``as_of`` and ``label_known`` (naive UTC).
+        zone: whose clock says in which month a snapshot lies.
 
     Returns:
         The periods in order, and ``as_of, period`` (its number).
     """
     ordered = moments.select("as_of", "label_known").unique().sort("as_of")
-    numbered = ordered.with_columns(
-        period=pl.col("as_of").dt.truncate("1mo").rank("dense").cast(pl.Int64) - 1
-    )
+    day = to_wall(ordered["as_of"], zone).alias("day")
+    numbered = ordered.with_columns(day, period=day.dt.truncate("1mo").rank("dense").cast(pl.Int64) - 1)
     found = []
     for part in numbered.partition_by("period", maintain_order=True):
-        begin, known = part["as_of"][0], part["label_known"].max()
-        name = f"{begin:%Y-%m-%d}" if part.height == 1 else f"{begin:%Y-%m}"
+        begin, known, day_ = part["as_of"][0], part["label_known"].max(), part["day"][0]
+        name = f"{day_:%Y-%m-%d}" if part.height == 1 else f"{day_:%Y-%m}"
         found.append(Period(name, begin, known))  # type: ignore[arg-type] # a Datetime column's maximum
     return tuple(found), numbered.select("as_of", "period")
 
