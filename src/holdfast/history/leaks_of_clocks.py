@@ -87,5 +87,5 @@ def _written_later(history: History, table: Table, rows: pl.DataFrame, start: st
         return None
     return (
         f"{late:,} of {there.len():,} rows were written more than a day after {start}, up to "
-        f"{there.max():.0f} days, and the contract does not say so: they count before anybody knew them"
+        f"{there.to_numpy().max():.0f} days, and the contract does not say so: they count before anybody knew them"
     )
