@@ -20,6 +20,7 @@ version = 1
 name = "shop"
 [clock]
 snapshots = "monthly"
+time_zone = "Europe/Berlin"  # whose midnights are yesterday's in UTC
 [churn]
 event = "inactivity"
 table = "visits"

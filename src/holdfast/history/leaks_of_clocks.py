@@ -85,7 +85,8 @@ def _written_later(history: History, table: Table, rows: pl.DataFrame, start: st
     late = int((there > LATE_DAYS).sum())
     if late < max(FEWEST_LATE, LATE * there.len()):
         return None
+    longest = there.to_numpy().max()
     return (
         f"{late:,} of {there.len():,} rows were written more than a day after {start}, up to "
-        f"{there.to_numpy().max():.0f} days, and the contract does not say so: they count before anybody knew them"
+        f"{longest:.0f} days, and the contract does not say so: they count before anybody knew them"
     )

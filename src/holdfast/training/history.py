@@ -149,7 +149,8 @@ def train_in_time(
     told = progress or NullProgress()
     clock = Clock(budget)
     told.start("reading the examples", None)
-    examples = load_examples(table.table, table.contract, table.moments, seed=seed)
+    zone = history.clock.time_zone
+    examples = load_examples(table.table, table.contract, table.moments, seed=seed, zone=zone)
     rolling = backtest(examples, table.contract, names, seed=seed, clock=clock, progress=told)
     work = _Work(table, history, examples, rolling, seed=seed, progress=told)
     candidates = rolling.candidates(examples.schedule.last)
