@@ -135,7 +135,7 @@ def _history(
     session.answer(
         {"model": model.name, "threshold": model.threshold} | done.as_dict(),
         Text(
-            f"{done.scored:,} customers as of {done.as_of:%Y-%m-%d %H:%M} UTC by {model.name} {model.version}"
+            f"{done.scored:,} customers as of {done.as_of:%Y-%m-%d %H:%M %Z} by {model.name} {model.version}"
         ),
         Text(f"To act on: {_share(done.will_churn, done.scored)}, threshold {model.threshold:.3f}"),
         Text(f"Expected to leave: {_share(round(done.expected_churners), done.scored)}; risk: {levels}"),

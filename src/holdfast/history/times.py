@@ -130,6 +130,14 @@ def naive(moment: datetime, zone: ZoneInfo) -> datetime:
     return aware.astimezone(UTC).replace(tzinfo=None)
 
 
+def aware(instant: datetime, zone: str) -> datetime:
+    """A naive UTC moment by a zone's clock, and saying so."""
+    from datetime import UTC  # noqa: PLC0415 - as above
+    from zoneinfo import ZoneInfo  # noqa: PLC0415 - for types alone elsewhere
+
+    return instant.replace(tzinfo=UTC).astimezone(ZoneInfo(zone))
+
+
 def _instant(wall: pl.Expr, zone: str) -> pl.Expr:
     placed = wall.dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null")
     return placed.dt.convert_time_zone("UTC").dt.replace_time_zone(None)

@@ -13,6 +13,7 @@ import polars as pl
 from holdfast.errors import UsageError
 from holdfast.history.build import build, folder_of
 from holdfast.history.prepare import prepare
+from holdfast.history.times import aware
 from holdfast.progress import NullProgress
 from holdfast.scoring.destination import destination
 from holdfast.scoring.output import answer_schema, writing
@@ -36,7 +37,7 @@ class HistorySummary:
     """The account of customers scored as of one moment."""
 
     as_of: datetime
-    """Naive UTC."""
+    """Aware, by the clock of the history's zone."""
     out: Path
     version: str
     """The model's, such as ``v3``."""
@@ -201,5 +202,12 @@ def score_history(
     at = pl.scan_parquet(built.path).select(pl.col("as_of").first()).collect().item()
     seconds = time.perf_counter() - began
     return HistorySummary(
-        at, place.out, model.version, built.rows, acted, expected, dict(sorted(risks.items())), seconds
+        aware(at, given.clock.time_zone),
+        place.out,
+        model.version,
+        built.rows,
+        acted,
+        expected,
+        dict(sorted(risks.items())),
+        seconds,
     )

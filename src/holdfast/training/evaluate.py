@@ -133,7 +133,7 @@ def evaluate_history(
         progress: is told of each step.
 
     Returns:
-        The figures, and the moment (naive UTC).
+        The figures, and the moment: aware, by the clock of the history's zone.
 
     Raises:
         UsageError: the contract is not what the model learned by, or no label of the moment is known.
@@ -142,6 +142,7 @@ def evaluate_history(
     from holdfast.history.build import folder_of  # noqa: PLC0415 - DuckDB is slow to import
     from holdfast.history.moments import moments, snapshots  # noqa: PLC0415 - as above
     from holdfast.history.prepare import prepare  # noqa: PLC0415 - as above
+    from holdfast.history.times import aware  # noqa: PLC0415 - as above
     from holdfast.scoring.history import built_at  # noqa: PLC0415 - as above
 
     prepared = prepare(given, root, folder_of(home, given), settings=settings, progress=progress)
@@ -168,4 +169,4 @@ def evaluate_history(
             "Its report says what was measured on a period that it had not seen."
         )
         found = replace(found, in_sample=True, warnings=[*found.warnings, said])
-    return found, look["as_of"]
+    return found, aware(look["as_of"], given.clock.time_zone)
