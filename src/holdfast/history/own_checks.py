@@ -73,6 +73,13 @@ def _parsed(text: str, place: str) -> exp.Select:
         raise QueryError(
             f"The query is no SELECT but {what}; a feature only reads.", where=f"{place}, line 1", hint=_SHAPE
         )
+    sample = query.find(exp.TableSample)
+    if sample is not None:
+        raise QueryError(
+            "The query takes a sample, which is another one in every run.",
+            where=_at(place, text, "sample"),
+            hint="Read all rows; nothing but :as_of may change from run to run.",
+        )
     writes = query.find(exp.Insert, exp.Update, exp.Delete, exp.Into)
     if writes is not None:
         raise QueryError(
@@ -91,7 +98,8 @@ def _insist_steady(text: str, place: str) -> None:
     for token, following in zip_longest(tokens, tokens[1:]):
         name = token.text.lower()
         called = following is not None and following.text == "("
-        if token.token_type is sqlglot.TokenType.IDENTIFIER or name not in unsteady:
+        quoted = token.token_type is sqlglot.TokenType.IDENTIFIER
+        if name not in unsteady or (quoted and not called):  # a column may be called so
             continue
         if called or token.token_type is not sqlglot.TokenType.VAR:
             raise QueryError(
