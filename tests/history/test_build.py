@@ -177,3 +177,10 @@ def test_a_table_may_be_called_as_another_one_with_seen_behind_it(contract, shop
     built = build(both, prepare(both, folder, tmp_path / "prepared"), tmp_path / "out.parquet")
     frame = built.frame()
     assert frame["visits_count_30d"].equals(frame["visits_seen_count_30d"].alias("visits_count_30d"))
+
+
+@pytest.mark.parametrize("level", ["nan", "inf", "1e999", "much"])
+def test_a_level_that_is_no_number_of_a_number_is_refused(level, prepared, tmp_path):
+    given = history({"visits": VISITS}, CHURN | {"where": {"amount": [level]}}, until=date(2024, 1, 1))
+    with pytest.raises(HistoryError, match=f"The levels {level} are no number values"):
+        build(given, prepared, tmp_path / "out.parquet")

@@ -35,6 +35,8 @@ WINDOWS = (7, 30, 90, 180, 365)
 Days = Annotated[int, Field(ge=0, le=3_650, strict=True)]
 SomeDays = Annotated[int, Field(ge=1, le=3_650, strict=True)]
 
+Levels = Annotated[tuple[str, ...], Field(min_length=1)]
+
 
 def _zone(name: str) -> str:
     try:
@@ -83,7 +85,7 @@ class Table(Frozen):
     """Whether a time such as 03/04/2024 is in April. Absent means the month comes first."""
     known: str | None = None
     """When the row became known. Without it a row is known once it happened (events) or began."""
-    failures: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    failures: dict[str, Levels] = Field(default_factory=dict)
     """Events: column to its levels that mean that something failed, such as a payment."""
     columns: dict[str, Column] = Field(default_factory=dict)
     """What else to read. A column with ``exclude`` is known and not used."""
@@ -147,7 +149,7 @@ class HistoryChurn(Frozen):
     event: ChurnEvent
     table: str
     """Where it is seen."""
-    where: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    where: dict[str, Levels] = Field(default_factory=dict)
     """Cancellation and inactivity: only events whose column has one of these levels."""
     horizon_days: SomeDays
     """How far ahead. For inactivity: how long without an event is churn."""
@@ -163,7 +165,7 @@ class HistoryChurn(Frozen):
     """Inactivity: eligible is who had an event in the last so many days; without it, whoever had one ever."""
     cause: str | None = None
     """The column of the table that says why a customer left."""
-    causes: tuple[str, ...] | None = None
+    causes: Levels | None = None
     """Only these causes count; who leaves for another has not churned."""
 
     @model_validator(mode="after")

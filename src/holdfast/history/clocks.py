@@ -5,6 +5,7 @@ All SQL of a history is written in DuckDB's dialect, of what SQLGlot translates 
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from holdfast.contract.history import TableKind
@@ -105,7 +106,6 @@ def register_of(history: History) -> tuple[str, Table] | None:
 
 def _is_number(level: str) -> bool:
     try:
-        float(level)
+        return math.isfinite(float(level))
     except ValueError:
         return False
-    return True
