@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from holdfast.cli.session import Debug, Home, Json, Quiet, Session, command, session_of
+from holdfast.cli.session import Group, Session, command
 from holdfast.errors import HoldfastError
 
 if TYPE_CHECKING:
@@ -17,17 +17,9 @@ if TYPE_CHECKING:
 
     from holdfast.audit import Entry
 
-audit = typer.Typer(invoke_without_command=True)
-
-
-@audit.callback()
-def everything(
-    ctx: typer.Context, home: Home = None, *, json: Json = False, quiet: Quiet = False, debug: Debug = False
-) -> None:
-    """Show the audit trail, and prove that it is as it was recorded. Alone, it shows the newest entries."""
-    ctx.obj = session_of(ctx, home=home, json=json, quiet=quiet, debug=debug)
-    if ctx.invoked_subcommand is None:
-        list_.alone(ctx)
+audit = Group(
+    "Show the audit trail, and prove that it is as it was recorded. Alone, it shows the newest entries."
+)
 
 
 @command("holdfast audit list", "holdfast audit list --action models --limit 10")
@@ -76,6 +68,7 @@ def verify(session: Session) -> None:
 
 list_.add_to(audit, "list")
 verify.add_to(audit)
+audit.alone = list_
 
 
 def _table(found: Sequence[Entry]) -> Table:

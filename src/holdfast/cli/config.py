@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from holdfast.cli.session import Debug, Home, Json, Quiet, Session, command, session_of
+from holdfast.cli.session import Group, Session, command
 from holdfast.errors import HoldfastError, UsageError
 
 if TYPE_CHECKING:
@@ -14,20 +14,10 @@ if TYPE_CHECKING:
 
     from holdfast.settings import Settings
 
-config = typer.Typer(invoke_without_command=True)
+config = Group("Show and check the settings: HOLDFAST_* variables, .env and secrets. Alone, it shows them.")
 
 PATIENCE_SECONDS = 5
 """How long Redis may take to answer."""
-
-
-@config.callback()
-def everything(
-    ctx: typer.Context, home: Home = None, *, json: Json = False, quiet: Quiet = False, debug: Debug = False
-) -> None:
-    """Show and check the settings: HOLDFAST_* variables, .env and secrets. Alone, it shows them."""
-    ctx.obj = session_of(ctx, home=home, json=json, quiet=quiet, debug=debug)
-    if ctx.invoked_subcommand is None:
-        show.alone(ctx)
 
 
 @command("holdfast config show")
@@ -79,6 +69,7 @@ def check(
 
 for _command in (show, check):
     _command.add_to(config)
+config.alone = show
 
 
 def _shown(session: Session) -> list[dict[str, Any]]:

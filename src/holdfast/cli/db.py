@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from holdfast.cli.inputs import ContractFile  # noqa: TC001 - Typer reads the annotations
-from holdfast.cli.session import Debug, Home, Json, Quiet, Session, command, session_of
+from holdfast.cli.session import Group, Session, command
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,22 +20,12 @@ if TYPE_CHECKING:
     from holdfast.store.restore import Restored
     from holdfast.store.state import StoreState
 
-db = typer.Typer(invoke_without_command=True)
+db = Group("Upgrade, back up and restore the database. Alone, it shows how the database is.")
 
 UNRECOGNISED = (
     "The backup was made under another secret: customers whom it knows as erased cannot be recognised here. "
     "Restore once more with that secret (HOLDFAST_SECRET, or the file `secret` of that home)."
 )
-
-
-@db.callback()
-def everything(
-    ctx: typer.Context, home: Home = None, *, json: Json = False, quiet: Quiet = False, debug: Debug = False
-) -> None:
-    """Upgrade, back up and restore the database. Alone, it shows how the database is."""
-    ctx.obj = session_of(ctx, home=home, json=json, quiet=quiet, debug=debug)
-    if ctx.invoked_subcommand is None:
-        status.alone(ctx)
 
 
 @command("holdfast db status")
@@ -196,6 +186,7 @@ def index(
 
 for _command in (status, upgrade, backup, restore, index):
     _command.add_to(db)
+db.alone = status
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from holdfast.cli.inputs import ContractFile  # noqa: TC001 - Typer reads the annotations
-from holdfast.cli.session import Debug, Home, Json, Quiet, Session, command, session_of
+from holdfast.cli.session import Group, Session, command
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -25,19 +25,11 @@ ENGINES = ("duckdb", "postgres", "spark")
 BUILDERS = ("duckdb", "postgres")
 """Of them, those that build."""
 
-features = typer.Typer(no_args_is_help=True)
+features = Group("Build the features of a history, list them, and show what each means.")
 
 OfContract = Annotated[
     Path, typer.Option("--contract", "-c", metavar="CONTRACT", help="The contract, churn.toml.")
 ]
-
-
-@features.callback()
-def everything(
-    ctx: typer.Context, home: Home = None, *, json: Json = False, quiet: Quiet = False, debug: Debug = False
-) -> None:
-    """Build the features of a history, list them, and show what each means."""
-    ctx.obj = session_of(ctx, home=home, json=json, quiet=quiet, debug=debug)
 
 
 @command(

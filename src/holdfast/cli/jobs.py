@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from holdfast.cli.session import Debug, Home, Json, Quiet, Session, command, session_of
+from holdfast.cli.session import Group, Session, command
 from holdfast.errors import DataError, HoldfastError, UsageError
 
 if TYPE_CHECKING:
@@ -23,19 +23,9 @@ if TYPE_CHECKING:
 
 LOOK_SECONDS = 0.25
 
-jobs = typer.Typer(invoke_without_command=True)
+jobs = Group("Score files in the background: send, watch and fetch them. Alone, it lists them.")
 
 JobId = Annotated[str, typer.Argument(metavar="ID", help="The job's id, or its beginning.")]
-
-
-@jobs.callback()
-def everything(
-    ctx: typer.Context, home: Home = None, *, json: Json = False, quiet: Quiet = False, debug: Debug = False
-) -> None:
-    """Score files in the background: send, watch and fetch them. Alone, it lists them."""
-    ctx.obj = session_of(ctx, home=home, json=json, quiet=quiet, debug=debug)
-    if ctx.invoked_subcommand is None:
-        list_.run(ctx, home=None, json=False, quiet=False, debug=False)
 
 
 @command("holdfast jobs list")
@@ -154,6 +144,7 @@ for _command, _name in (
     (worker, "worker"),
 ):
     _command.add_to(jobs, _name)
+jobs.alone = list_
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from holdfast.cli.durations import parse_duration
-from holdfast.cli.session import Debug, Home, Json, Quiet, Session, command, session_of
+from holdfast.cli.session import Group, Session, command
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -19,17 +19,7 @@ if TYPE_CHECKING:
 
     from holdfast.access.keys import Key
 
-keys = typer.Typer(invoke_without_command=True)
-
-
-@keys.callback()
-def everything(
-    ctx: typer.Context, home: Home = None, *, json: Json = False, quiet: Quiet = False, debug: Debug = False
-) -> None:
-    """Make, list and revoke API keys. Alone, it lists them."""
-    ctx.obj = session_of(ctx, home=home, json=json, quiet=quiet, debug=debug)
-    if ctx.invoked_subcommand is None:
-        list_.alone(ctx)
+keys = Group("Make, list and revoke API keys. Alone, it lists them.")
 
 
 @command("holdfast keys create --role scorer --name crm --expires 90d")
@@ -84,6 +74,7 @@ def revoke(
 list_.add_to(keys, "list")
 for _command in (create, revoke):
     _command.add_to(keys)
+keys.alone = list_
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from holdfast.cli.session import Debug, Home, Json, Quiet, Session, command, session_of
+from holdfast.cli.session import Group, Session, command
 from holdfast.errors import HoldfastError
 
 if TYPE_CHECKING:
@@ -20,21 +20,11 @@ if TYPE_CHECKING:
 HEADLINE = ("roc_auc", "log_loss", "calibration_error", "profit_per_customer")
 """Metrics shown in the list, where a version has them."""
 
-models = typer.Typer(invoke_without_command=True)
+models = Group("List, compare and promote trained models. Alone, it lists them.")
 
 Ref = Annotated[
     str, typer.Argument(metavar="REF", help="champion, challenger, or a version such as 3 or v3.")
 ]
-
-
-@models.callback()
-def everything(
-    ctx: typer.Context, home: Home = None, *, json: Json = False, quiet: Quiet = False, debug: Debug = False
-) -> None:
-    """List, compare and promote trained models. Alone, it lists them."""
-    ctx.obj = session_of(ctx, home=home, json=json, quiet=quiet, debug=debug)
-    if ctx.invoked_subcommand is None:
-        list_.alone(ctx)
 
 
 @command("holdfast models list")
@@ -115,6 +105,7 @@ def export(
 list_.add_to(models, "list")
 for _command in (show, promote, rollback, verify, export):
     _command.add_to(models)
+models.alone = list_
 
 
 def _instead(done: Promotion) -> str:

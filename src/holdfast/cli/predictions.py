@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from holdfast.cli.session import Debug, Home, Json, Quiet, Session, command, session_of
+from holdfast.cli.session import Group, Session, command
 from holdfast.errors import UsageError
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from holdfast.predictions.listing import Wanted
 
-predictions = typer.Typer(invoke_without_command=True)
+predictions = Group("Show, export and archive what was answered. Alone, it shows the newest predictions.")
 
 Customer = Annotated[str | None, typer.Option(metavar="ID", help="Only this customer's.")]
 Since = Annotated[
@@ -31,16 +31,6 @@ WillChurn = Annotated[
 ]
 MinProbability = Annotated[float | None, typer.Option(min=0, max=1, help="At least this.")]
 Key = Annotated[str | None, typer.Option(metavar="CALLER", help="Only this caller's, such as key:4f2a.")]
-
-
-@predictions.callback()
-def everything(
-    ctx: typer.Context, home: Home = None, *, json: Json = False, quiet: Quiet = False, debug: Debug = False
-) -> None:
-    """Show, export and archive what was answered. Alone, it shows the newest predictions."""
-    ctx.obj = session_of(ctx, home=home, json=json, quiet=quiet, debug=debug)
-    if ctx.invoked_subcommand is None:
-        list_.alone(ctx)
 
 
 @command("holdfast predictions list", "holdfast predictions list --customer C-17 --since 2026-01-31")
@@ -164,6 +154,7 @@ def archive(
 list_.add_to(predictions, "list")
 for _command in (show, export, archive):
     _command.add_to(predictions)
+predictions.alone = list_
 
 
 def _wanted(*, since: str | None, until: str | None, **others: Any) -> Wanted:

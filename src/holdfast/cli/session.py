@@ -167,7 +167,7 @@ class Command:
         text = "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
         app.command(name, help=text, rich_help_panel=self.panel, epilog=examples)(self.run)
 
-    def alone(self, ctx: typer.Context) -> None:
+    def run_alone(self, ctx: typer.Context) -> None:
         """Run it for a group that was called without a command, with the group's options."""
         own = inspect.signature(self.run).parameters.values()
         given = {one.name: one.default for one in own if one.default is not one.empty}
@@ -196,6 +196,36 @@ def command(*examples: str, panel: str | None = None) -> Callable[[Callable[...,
         return Command(run, panel, examples)
 
     return decorate
+
+
+class Group(typer.Typer):
+    """An app for the commands of one topic, with the options that work everywhere.
+
+    Args:
+        about: what its help says.
+
+    Attributes:
+        alone: the command that runs where none is named; its help is shown unless there is one.
+    """
+
+    def __init__(self, about: str) -> None:
+        super().__init__(help=about, invoke_without_command=True)
+        self.alone: Command | None = None
+
+        @self.callback()
+        def everything(
+            ctx: typer.Context,
+            home: Home = None,
+            *,
+            json: Json = False,
+            quiet: Quiet = False,
+            debug: Debug = False,
+        ) -> None:
+            ctx.obj = session_of(ctx, home=home, json=json, quiet=quiet, debug=debug)
+            if ctx.invoked_subcommand is None and self.alone is not None:
+                self.alone.run_alone(ctx)
+            elif ctx.invoked_subcommand is None:
+                ctx.get_help()  # Typer prints it
 
 
 def session_of(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from holdfast.cli.keys import told_if_first
-from holdfast.cli.session import Debug, Home, Json, Quiet, Session, command, session_of
+from holdfast.cli.session import Group, Session, command
 from holdfast.errors import UsageError
 
 if TYPE_CHECKING:
@@ -18,22 +18,12 @@ if TYPE_CHECKING:
 
     from holdfast.access.users import User
 
-users = typer.Typer(invoke_without_command=True)
+users = Group("Add, list and change users. Alone, it lists them.")
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The user's name.")]
 Stdin = Annotated[
     bool, typer.Option("--password-stdin", help="Read the password from standard input, one line.")
 ]
-
-
-@users.callback()
-def everything(
-    ctx: typer.Context, home: Home = None, *, json: Json = False, quiet: Quiet = False, debug: Debug = False
-) -> None:
-    """Add, list and change users. Alone, it lists them."""
-    ctx.obj = session_of(ctx, home=home, json=json, quiet=quiet, debug=debug)
-    if ctx.invoked_subcommand is None:
-        list_.alone(ctx)
 
 
 @command("holdfast users create ana --role analyst")
@@ -110,6 +100,7 @@ def delete(session: Session, name: Name) -> None:
 list_.add_to(users, "list")
 for _command in (create, disable, enable, password, role, delete):
     _command.add_to(users)
+users.alone = list_
 
 
 def _change(session: Session, name: str, words: str, **change: Any) -> None:
