@@ -1,10 +1,9 @@
 """Rehearse the chosen plan as it will be built: on many more rows than a fold of the search learns from.
 
-More rows bear more rounds, and leave less for a calibrator to shrink. What suits the search's folds would
-stop the build too early and pull its probabilities to their mean. So the plan is fitted again for the
-latest judged periods, each time on many rows known before it; rounds, penalties and
-calibrator are decided from what these fits say of the periods. Only labels known before the last period
-are looked at.
+More rows bear more rounds and weaker penalties: what suits the search's folds would stop the build too early.
+So the plan is fitted again for the latest judged periods, each time on many rows known before it, and rounds
+and penalties are decided from what these fits say of the periods. Only labels known before the last period
+are looked at. The calibrator stays the search's: the shift of three periods says little of a fourth.
 """
 
 from __future__ import annotations
@@ -13,12 +12,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.special import expit
 
-from holdfast.model.calibration import Calibrator
-from holdfast.training.blending import calibrated_across, fit_platt
 from holdfast.training.crossval import side_by_side
-from holdfast.training.metrics import log_odds_loss, row_log_loss
+from holdfast.training.metrics import log_odds_loss
 from holdfast.training.rolling import FOLD_ROWS, fold_of
 from holdfast.training.search import Plan
 from holdfast.training.staged import PENALTIES, ROUNDS, judged_logits
@@ -45,7 +41,7 @@ MORE_ROUNDS = (*ROUNDS, 600)
 def rehearse(
     chosen: Candidate, examples: Examples, contract: Contract, *, seed: int, progress: Progress
 ) -> Candidate:
-    """The candidate with rounds, penalties and calibrator for a build on many rows.
+    """The candidate with rounds and penalties for a build on many rows.
 
     It is returned as it is where the build has no more rows than the search's folds, and where no period
     was judged before the last.
@@ -73,14 +69,12 @@ def rehearse(
 
     results = side_by_side(run, judged)
     y = np.concatenate([labels for _, labels in results])
-    part = np.repeat(np.arange(len(judged)), [len(labels) for _, labels in results])
-    first, logit = [], np.zeros(len(y))
+    first = []
     for member, (settings, (_, weight)) in enumerate(zip(tried, plan.first, strict=True)):
         each = np.vstack([logits[member] for logits, _ in results])
         best = int(np.argmin([log_odds_loss(y, z) for z in each.T]))
         first.append((settings[best], weight))
-        logit += weight * each[:, best]
-    return replace(chosen, plan=Plan(tuple(first), plan.second), calibrator=_calibrator(logit, y, part))
+    return replace(chosen, plan=Plan(tuple(first), plan.second))
 
 
 def _nearby(recipe: Recipe) -> list[Recipe]:
@@ -90,12 +84,3 @@ def _nearby(recipe: Recipe) -> list[Recipe]:
     if "C" in recipe.settings:
         return [replace(recipe, settings={"C": C}) for C in PENALTIES]
     return [recipe]
-
-
-def _calibrator(logit: NDArray[np.float64], y: NDArray[np.int8], part: NDArray[np.int64]) -> Calibrator:
-    """Platt's line, where lines of the other periods help a period; else none."""
-    if part.max() == 0:
-        return Calibrator()
-    across = calibrated_across(fit_platt, logit, y, part)
-    helped = row_log_loss(y, across).mean() < row_log_loss(y, expit(logit)).mean()
-    return fit_platt(logit, y) if helped else Calibrator()
