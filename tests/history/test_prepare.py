@@ -264,6 +264,17 @@ def test_what_is_prepared_is_used_again_until_a_source_or_the_tables_description
     assert again.counts["sales"].kept == 2
 
 
+def test_what_was_in_the_future_is_looked_at_again(tmp_path):
+    (tmp_path / "sales.csv").write_text(
+        "customer,at,known,amount,sort\na,2024-03-01,,1,Sale\na,2999-03-01,,1,Sale\n"
+    )
+    first = prepared(tmp_path, {"sales": SALES}, {})
+    assert first.counts["sales"].rejected == {"in the future": 1}
+    made = first.file("sales").stat().st_mtime_ns
+    time.sleep(0.01)
+    assert prepared(tmp_path, {"sales": SALES}, {}).file("sales").stat().st_mtime_ns > made
+
+
 ERRORS = [
     ({}, {}, "sales.csv", 'Table "sales" cannot be read. There is no such file'),
     ({"sales.csv": "customer,att,known,amount,sort\n"}, {}, 'Did you mean "att"', 'has no column "at"'),

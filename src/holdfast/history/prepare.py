@@ -23,7 +23,7 @@ from holdfast.disk import locked, scratch
 from holdfast.history.clocks import chosen, latest
 from holdfast.history.engines.duck import limit_mib, told
 from holdfast.history.problems import HistoryError
-from holdfast.history.rows import REJECTS, TableReader
+from holdfast.history.rows import NOT_YET, REJECTS, TableReader
 from holdfast.history.settle import EXAMPLES, UNKNOWN, Settler, literal
 from holdfast.history.spans import bound_of, since_of, until_of
 from holdfast.progress import NullProgress
@@ -122,7 +122,8 @@ def prepare(
         }
         stamps = {name: _asked(name, source, source.stamp) for name, source in sources.items()}
         key = _key(history, stamps, {name: source.name for name, source in sources.items()})
-        if None not in stamps.values() and (ready := _ready(folder, key)) is not None:
+        ready = None if None in stamps.values() else _ready(folder, key)
+        if ready is not None and not _waits(ready):
             return ready
         with scratch(folder, ".prepare-") as work:
             memory = limit_mib(settings.memory_mib if settings else None)
@@ -316,6 +317,11 @@ def _key(history: History, stamps: dict[str, str | None], names: dict[str, str])
 def _whole(file: Path, size: int) -> bool:
     """Whether a prepared file is there and as long as it was when it was written."""
     return file.is_file() and file.stat().st_size == size
+
+
+def _waits(ready: Prepared) -> bool:
+    """Whether rows were rejected that may have happened by now."""
+    return any(reason in NOT_YET for counts in ready.counts.values() for reason in counts.rejected)
 
 
 def _ready(folder: Path, key: str) -> Prepared | None:

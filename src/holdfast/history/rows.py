@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 ALWAYS = datetime(1900, 1, 1)  # noqa: DTZ001 - canonical times are naive UTC
 """Since when the facts of a table without clocks are known; nothing in a history is older."""
 
+NOT_YET = ("in the future", "known in the future")
+"""Reasons that time itself removes."""
+
 ENDLESS = 2200
 """An end in this year or later stands for none, such as 9999-12-31."""
 
@@ -122,9 +125,7 @@ class TableReader:
         begun = self._times(raw, start, checks, required=table.kind is not TableKind.CUSTOMERS)
         if start is not None:
             ahead = (begun.instant >= self._bound).fill_null(value=False)
-            reason = (
-                "after the day until which the contract takes all" if self._by_contract else "in the future"
-            )
+            reason = "after the day until which the contract takes all" if self._by_contract else NOT_YET[0]
             checks.append((ahead, start, reason))
         if table.kind is TableKind.EVENTS:
             found = found.with_columns(begun.instant.alias("_time"))
@@ -226,7 +227,7 @@ class TableReader:
             early = (known < happened).fill_null(value=False)
             checks.append((early, name, "known before it happened"))
         late = (times.instant > self._now).fill_null(value=False)
-        checks.append((late, name, "known in the future"))
+        checks.append((late, name, NOT_YET[1]))
         notes["no time at which it became known: taken as when it happened"] = known.null_count()
         return known.zip_with(known.is_not_null(), happened).alias("_known")
 
