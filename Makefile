@@ -23,7 +23,7 @@ demo: $(READY) ## find leavers among simulated customers, or yours: DATA=custome
 	@$(PYTHON) scripts/demo.py
 
 test: check ## everything that must hold: make check, then all tests
-	$(PYTHON) -m pytest -q -n 2 --dist loadfile
+	$(PYTHON) -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder
 
 check: $(READY) ## lint, format, types, and who may import whom
 	$(PYTHON) -m ruff check .
