@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from holdfast.contract import Contract
     from holdfast.model import Model
 
-settings.register_profile("same", derandomize=True, deadline=None)
+settings.register_profile("same", derandomize=True, deadline=None, max_examples=60)
 settings.register_profile("explore", deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
