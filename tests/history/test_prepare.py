@@ -341,13 +341,22 @@ def test_a_column_of_another_type_is_no_time(tmp_path):
         prepared(tmp_path, {"sales": SALES | {"source": "sales.parquet"}}, {})
 
 
+def test_lines_in_windows_1252_are_read_and_noted(tmp_path):
+    (tmp_path / "sales.csv").write_bytes(
+        b"customer,at,known,amount,sort\na,2024-03-01,,1,Sale\nb\xe9,2024-03-02,,2,Sale\n"
+    )
+    found = prepared(tmp_path, {"sales": SALES}, {})
+    assert rows(found, "sales")["_customer"].to_list() == ["a", "bé"]
+    assert found.counts["sales"].notes["its line is not UTF-8 and was read as Windows-1252"] == 1
+
+
 def test_a_source_that_breaks_off_leaves_what_was_prepared_before(tmp_path):
     good = "customer,at,known,amount,sort\n" + "a,2024-03-01,,1,Sale\n" * 1000
     before = prepared(tmp_path, {"sales": SALES}, {"sales.csv": good})
     stat = (tmp_path / "sales.csv").stat()
-    (tmp_path / "sales.csv").write_bytes(good.encode() + b"a,2024-03-01,,1,S\xe4le\n")
+    (tmp_path / "sales.csv").write_bytes(good.encode() + b"a,2024-03-01,,1,S\x81le\n")
     with pytest.raises(
-        HistoryError, match=r'Table "sales" cannot be read\. The file is not UTF-8: data row 1,001'
+        HistoryError, match=r'Table "sales" cannot be read\. The file is neither UTF-8 nor .*: data row 1,001'
     ):
         prepared(tmp_path, {"sales": SALES}, {})
     (tmp_path / "sales.csv").write_text(good)

@@ -115,6 +115,11 @@ def test_malformed_lines_are_counted(contract, text_frame):
     render_html(report)
 
 
+def test_lines_that_were_read_as_windows_1252_are_told(contract, text_frame):
+    report = explore(RawTable(text_frame, windows_1252=7), contract)
+    assert "7 lines are not UTF-8 and were read as Windows-1252" in "\n".join(report.warnings)
+
+
 @pytest.mark.parametrize("label", ["Yes", "No", "", "perhaps"])
 def test_one_outcome_or_none_is_said_not_crashed_on(contract, text_frame, label):
     report = explore(RawTable(text_frame.with_columns(Churn=pl.lit(label))), contract)

@@ -113,6 +113,15 @@ def test_rejects_are_named_with_row_column_value_and_reason_and_broken_lines_too
     assert done.counts.unseen == {"plan": 1}
 
 
+def test_lines_in_windows_1252_are_scored_and_counted_though_the_run_is_resumed(model, tmp_path):
+    table = tmp_path / "t.csv"
+    table.write_bytes("id,age,plan,usage,note\né,30,gold,1,\nb,40,gold,1,£\nc,50,gold,1,\n".encode("cp1252"))
+    for out in ("first.csv", "again.csv"):
+        done = score_file(model, table, tmp_path / out, parts=tmp_path / "parts")
+        assert read(tmp_path / out)["customer_id"].to_list() == ["é", "b", "c"]
+        assert done.as_dict()["windows_1252"] == 2
+
+
 def test_missing_extra_and_shuffled_columns_are_handled_and_told(model, customers, tmp_path):
     frame = customers(20)
     table = written(

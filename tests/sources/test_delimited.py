@@ -77,6 +77,37 @@ def test_packing_and_encoding_do_not_matter(put, pack, name):
     assert rows_of(raw.frame) == ROWS
 
 
+LETTERS = st.text("aZ 1éäÉ", max_size=6)  # no two of them look like one of UTF-8
+
+
+@settings(max_examples=60)
+@given(rows=st.lists(st.tuples(LETTERS, LETTERS), min_size=1, max_size=40), size=st.integers(16, 200))
+def test_windows_1252_is_read_as_utf_8_is_and_its_lines_are_counted(tmp_path_factory, rows, size):
+    folder = tmp_path_factory.mktemp("encodings")
+    lines = [f'{place},"{one}","{other}"' for place, (one, other) in enumerate(rows)]
+    text = "\n".join(["n,Prix,Straße", *lines]) + "\n"
+    (folder / "utf8.csv").write_text(text, encoding="utf-8")
+    (folder / "windows.csv").write_text(text, encoding="cp1252")
+    expected, found = read_table(folder / "utf8.csv"), read_table(folder / "windows.csv")
+    with pytest.MonkeyPatch.context() as patch:  # wherever the blocks begin
+        patch.setattr(delimited_room, "_SMALLEST", size)
+        patch.setattr(delimited_room, "_LARGEST", size)
+        patch.setattr(delimited_room, "_SAMPLE", size)
+        pieces = list(iter_batches(folder / "windows.csv", columns=["n", "Straße"]))
+    assert found.frame.equals(expected.frame)
+    assert pl.concat([piece.frame for piece in pieces]).equals(expected.frame.select("n", "Straße"))
+    assert expected.windows_1252 == 0
+    foreign = sum(not line.isascii() for line in text.splitlines())
+    assert found.windows_1252 == sum(piece.windows_1252 for piece in pieces) == foreign
+
+
+def test_lines_of_two_encodings_in_one_file_are_each_read_in_their_own(put):
+    raw = read_table(put("a,b\n1,é\n".encode() + "2,£\n3,x,é\n".encode("cp1252") + "4,€\n".encode()))
+    assert raw.frame.rows() == [("1", "é"), ("2", "£"), ("4", "€")]
+    assert raw.malformed["value"].to_list() == ["3,x,é"]
+    assert raw.windows_1252 == 2
+
+
 def test_cells_are_verbatim_and_only_empty_ones_are_null(put):
     raw = read_table(put('zip,note,n\n00123," two ",NA\n1.0,"",null\n"a ""b""",x,\n'))
     assert raw.frame.rows() == [("00123", " two ", "NA"), ("1.0", None, "null"), ('a "b"', "x", None)]
@@ -228,8 +259,8 @@ def test_names_and_size_are_told_without_reading(put):
         (b"a,b\n1\n2\n", "None of the 2 rows fits"),
         (b"a, a,b,b \n1,2,3,4\n", '"a" (columns 1, 2); "b" (columns 3, 4)'),
         (b"a,b\n1,\x00\n", "NUL bytes"),
-        (b"a,b\n1,caf\xe9\n", "data row 1 holds the byte 0xE9"),
-        (b"a,caf\xe9\n1,2\n", "the header holds the byte 0xE9"),
+        (b"a,b\n1,f\x81r\n", "data row 1 holds the byte 0x81"),
+        (b"a,f\x81r\n1,2\n", "the header holds the byte 0x81"),
         (b"\x80\x04\x95\x10\x00\x00\x00junk", "pickle"),
         (b"PK\x03\x04rest", "Excel"),
         (b'[{"a": 1}]', "JSON"),
@@ -253,9 +284,9 @@ def test_what_is_no_table_is_a_clear_error(put, content, says):
 
 
 def test_wrong_encoding_names_row_and_byte_far_into_the_file(put):
-    good = b"a,b\n" + b"1,2\n" * 100_000
+    good = b"a,b\n" + b"1,\xa3\n" * 100_000
     with pytest.raises(SourceError) as caught:
-        read_table(put(good + b"3,\xff\n"))
+        read_table(put(good + b"3,\x81\n"))
     assert "data row 100,001" in str(caught.value)
     assert f"byte {len(good) + 2:,}" in str(caught.value)
     assert "iconv" in str(caught.value.hint)

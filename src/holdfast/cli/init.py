@@ -191,6 +191,7 @@ def _document(guessed: Inferred, raw: RawTable, out: Path) -> dict[str, object]:
         "format": raw.format,
         "rows": raw.frame.height,
         "malformed": raw.malformed.height,
+        "windows_1252": raw.windows_1252,
         "label": contract.churn.label,
         "positive": contract.churn.positive,
         "id": contract.id_column,
@@ -205,6 +206,8 @@ def _words(guessed: Inferred, raw: RawTable, out: Path) -> Iterator[RenderableTy
     from rich.table import Table  # noqa: PLC0415 - only when something is shown
     from rich.text import Text  # noqa: PLC0415 - only when something is shown
 
+    from holdfast.sources import said_of_encoding  # noqa: PLC0415 - only when something is shown
+
     contract, notes = guessed.contract, guessed.notes
     identity = f'id "{contract.id_column}"' if contract.id_column else "no id column (rows are numbered)"
     yield Text(
@@ -216,6 +219,9 @@ def _words(guessed: Inferred, raw: RawTable, out: Path) -> Iterator[RenderableTy
         yield Text(f"Note: row {line['row']:,} cannot be read: {line['reason']}")
     if raw.malformed.height > MOST_MALFORMED:
         yield Text(f"Note: {raw.malformed.height - MOST_MALFORMED:,} more rows cannot be read.")
+    encoding = said_of_encoding(raw.windows_1252)
+    if encoding:
+        yield Text(f"Note: {encoding}")
     if guessed.excluded:
         yield Text("Left out:")
         left_out = Table(box=None, pad_edge=False, show_header=False)

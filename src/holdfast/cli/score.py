@@ -176,6 +176,11 @@ def _share(part: float, whole: int) -> str:
 
 def _notes(done: FileSummary) -> Iterator[str]:
     """What was not as the contract describes it."""
+    from holdfast.sources import said_of_encoding  # noqa: PLC0415 - only when something is shown
+
+    encoding = said_of_encoding(done.windows_1252)
+    if encoding:
+        yield encoding
     if done.malformed:
         yield f"{done.malformed:,} of the rejected rows are lines that cannot be split into columns."
     if done.counts.absent_columns:

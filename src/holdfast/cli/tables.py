@@ -43,6 +43,8 @@ class Found:
     guessed: InferredHistory
     rows: dict[str, int]
     partly: dict[str, int]
+    windows_1252: dict[str, int]
+    """Lines of tables that are no UTF-8 and were read as Windows-1252, among those looked at."""
     database: bool
     """Whether the tables are in a database, whose address the settings must have from now on."""
 
@@ -69,9 +71,9 @@ def find_tables(place: str, out: Path, asked: Asked, settings: Settings, progres
 
     root, listed, settings = _listed(place, settings)
     called = name_tables(listed)
-    frames, rows, partly = {}, {}, {}
+    frames, rows, partly, foreign = {}, {}, {}, {}
     for source, name in called.items():
-        frames[name], rows[name] = _read(source, root, settings, progress)
+        frames[name], rows[name], foreign[name] = _read(source, root, settings, progress)
         if frames[name].height < rows[name]:
             partly[name] = frames[name].height
     progress.start("Looking at the tables", None)
@@ -85,7 +87,7 @@ def find_tables(place: str, out: Path, asked: Asked, settings: Settings, progres
         time_zone=asked.time_zone,
         customer=asked.customer,
     )
-    return Found(guessed, rows, partly, _is_database(place))
+    return Found(guessed, rows, partly, foreign, _is_database(place))
 
 
 def _name(place: str) -> str:
@@ -113,8 +115,8 @@ def _is_database(place: str) -> bool:
     return "://" in place and not place.startswith("s3://")
 
 
-def _read(source: str, root: Path, settings: Settings, progress: Progress) -> tuple[pl.DataFrame, int]:
-    """A table, or as much of it as is looked at, and about how many rows it has."""
+def _read(source: str, root: Path, settings: Settings, progress: Progress) -> tuple[pl.DataFrame, int, int]:
+    """A table, or as much of it as is looked at, about how many rows it has, and lines in Windows-1252."""
     import polars as pl  # noqa: PLC0415 - help must not wait for it
 
     from holdfast.sources import open_source  # noqa: PLC0415 - help must not wait for it
@@ -123,15 +125,16 @@ def _read(source: str, root: Path, settings: Settings, progress: Progress) -> tu
     with open_source(source, root, settings) as table:
         schema = table.schema()
         most = max(1, MOST_CELLS // max(1, len(schema)))
-        batches, done, read = [], 0.0, 0
+        batches, done, read, foreign = [], 0.0, 0, 0
         for batch in table.batches(limit=most + 1):
             batches.append(batch.frame)
             read += batch.frame.height + batch.malformed.height
+            foreign += batch.windows_1252
             progress.advance(batch.done - done)
             done = batch.done
         known = table.rows()
     frame = pl.concat(batches) if batches else pl.DataFrame(schema=schema)
-    return frame.head(most), max(read, known or 0)
+    return frame.head(most), max(read, known or 0), foreign
 
 
 def looks_like_events(frame: pl.DataFrame) -> bool:
@@ -157,6 +160,7 @@ def document(found: Found, out: Path) -> dict[str, object]:
         "clock": history.clock.model_dump(mode="json"),
         "excluded": found.guessed.excluded,
         "notes": [{"key": list(path), "note": note} for path, note in found.guessed.notes.items()],
+        "windows_1252": found.windows_1252,
     }
 
 
@@ -196,8 +200,7 @@ def words(found: Found, out: Path) -> Iterator[RenderableType]:
     for key, note in _said(guessed.notes):
         yield Text(f"  {key}: {note}.")
     yield from (Text(f"Left out: {name}: {why}.") for name, why in guessed.left_out.items())
-    for name, rows in found.partly.items():
-        yield Text(f"Note: {name}: only the first {rows:,} rows were looked at.")
+    yield from (Text(f"Note: {note}") for note in _notes(found))
     excluded = guessed.excluded
     if excluded:
         yield Text("Columns left out:")
@@ -207,11 +210,23 @@ def words(found: Found, out: Path) -> Iterator[RenderableType]:
         yield listed
     if len(excluded) > MOST_SHOWN:
         yield Text(f"  and {len(excluded) - MOST_SHOWN:,} more")
-    if found.database:
-        yield Text("Note: the contract has no address: set HOLDFAST_SOURCE_URL to that of the database.")
     yield Text(
         f"Every guess and its reason is in {out}. Read it, correct it, then: holdfast check {typed(out)}"
     )
+
+
+def _notes(found: Found) -> Iterator[str]:
+    """What was not as one may expect, table by table."""
+    from holdfast.sources import said_of_encoding  # noqa: PLC0415 - only when something is shown
+
+    for name, rows in found.partly.items():
+        yield f"{name}: only the first {rows:,} rows were looked at."
+    for name, lines in found.windows_1252.items():
+        encoding = said_of_encoding(lines)
+        if encoding is not None:
+            yield f"{name}: {encoding}"
+    if found.database:
+        yield "the contract has no address: set HOLDFAST_SOURCE_URL to that of the database."
 
 
 def _snapshots(guessed: InferredHistory) -> str:

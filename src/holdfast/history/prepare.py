@@ -43,6 +43,7 @@ FORMAT = 3
 
 STATE = "prepared.json"
 BATCH_ROWS = 250_000
+FOREIGN = "its line is not UTF-8 and was read as Windows-1252"
 
 
 @dataclass(frozen=True)
@@ -203,6 +204,7 @@ class _Preparation:
                     writer.write_table(read.frame.to_arrow().cast(arrow))
                 kept += read.frame.height
                 notes.update(read.notes)
+                notes.update({FOREIGN: batch.windows_1252} if batch.windows_1252 else {})
                 rejected.update(dict(read.rejects["reason"].value_counts().iter_rows()))
                 self._list(name, read.rejects, listed)
                 self._progress.advance(batch.done - done)

@@ -91,6 +91,7 @@ def explore(raw: RawTable, contract: Contract) -> QualityReport:
             rows=found.counts.rows,
             rejected=found.counts.rejected,
             malformed=raw.malformed.height,
+            windows_1252=raw.windows_1252,
             repeated=repeated,
             absent=found.counts.absent_columns,
         ),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from holdfast.pages import words
 from holdfast.quality.enough import about_few
 from holdfast.quality.findings import Gate
+from holdfast.sources import said_of_encoding
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,6 +63,7 @@ def warnings(
     rows: int,
     rejected: int,
     malformed: int,
+    windows_1252: int,
     repeated: int,
     absent: Sequence[str],
 ) -> tuple[str, ...]:
@@ -75,6 +77,7 @@ def warnings(
         found.append(f"{words.share(rejected, rows)} rows were rejected.{most}")
     if malformed:
         found.append(f"{words.count(malformed, 'line')} of the file could not be split into its columns.")
+    found += filter(None, [said_of_encoding(windows_1252)])
     found += _about_columns(inputs, absent)
     if repeated:
         said = words.count(repeated, "row repeats", "rows repeat")

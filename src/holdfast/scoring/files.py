@@ -128,6 +128,7 @@ def score_file(
         rows_in=tally.rows,
         scored=tally.scored,
         malformed=tally.malformed,
+        windows_1252=tally.windows_1252,
         counts=replace(tally.counts, absent_columns=matched.absent, ignored_columns=matched.ignored),
         reordered=order != [name for name in names if name in set(order)],
         repeated_ids=tally.ids.count() if tally.ids else None,
@@ -177,6 +178,7 @@ def _score(model: FileModel, batch: RawBatch, reasons: int) -> Part:
         rejects,
         conformed.counts,
         batch.malformed.height,
+        batch.windows_1252,
         conformed.ids.hash().to_numpy(),
         batch.done,
     )
@@ -190,6 +192,7 @@ class _Tally:
         self.counts = Counts()
         self.scored = 0
         self.malformed = 0
+        self.windows_1252 = 0
         self.will_churn = 0
         self.expected = 0.0
         self.risk_levels: Counter[str] = Counter()
@@ -206,6 +209,7 @@ class _Tally:
         self.counts += batch.counts
         self.scored += batch.answers.height
         self.malformed += batch.malformed
+        self.windows_1252 += batch.windows_1252
         self.will_churn += int(batch.answers["will_churn"].sum())
         self.expected += float(batch.answers["churn_probability"].sum())
         self.risk_levels.update(dict(batch.answers["risk_level"].value_counts().iter_rows()))

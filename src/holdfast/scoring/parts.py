@@ -28,6 +28,7 @@ class Part:
     rejects: pl.DataFrame
     counts: Counts
     malformed: int
+    windows_1252: int
     ids: NDArray[np.uint64]
     done: float
     """Share of the file's bytes up to its end."""
@@ -66,6 +67,7 @@ class Parts:
             pl.DataFrame(rejects),
             _counts(facts["counts"]),
             facts["malformed"],
+            facts["windows_1252"],
             ids["ids"].to_numpy(),
             facts["done"],
         )
@@ -76,7 +78,8 @@ class Parts:
         Raises:
             OSError: the disk is full or fails.
         """
-        facts = {"counts": asdict(part.counts), "malformed": part.malformed, "done": part.done}
+        facts = {"counts": asdict(part.counts), "done": part.done}
+        facts |= {"malformed": part.malformed, "windows_1252": part.windows_1252}
         said = {"terms": self._terms, "facts": json.dumps(facts)}
         tables = (
             _arrow(part.answers).replace_schema_metadata(said),

@@ -26,6 +26,8 @@ class FileSummary:
     scored: int
     malformed: int
     """Lines that could not be split into columns; they are among the rejected."""
+    windows_1252: int
+    """Lines that are no UTF-8 and were read as Windows-1252."""
     counts: Counts
     """What conforming the other rows took."""
     reordered: bool
@@ -62,6 +64,7 @@ class FileSummary:
             "scored": self.scored,
             "rejected": self.rejected,
             "malformed": self.malformed,
+            "windows_1252": self.windows_1252,
             "will_churn": self.will_churn,
             "expected_churners": self.expected_churners,
             "risk_levels": dict(self.risk_levels),

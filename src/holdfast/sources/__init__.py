@@ -10,7 +10,7 @@ from holdfast.sources.door import list_tables, open_source
 from holdfast.sources.problems import SourceError
 from holdfast.sources.read import iter_batches, read_names, read_table, table_size
 from holdfast.sources.source import Source, Where
-from holdfast.sources.tables import MALFORMED, RawBatch, RawTable, TableSize
+from holdfast.sources.tables import MALFORMED, RawBatch, RawTable, TableSize, said_of_encoding
 
 __all__ = [
     "MALFORMED",
@@ -25,5 +25,6 @@ __all__ = [
     "open_source",
     "read_names",
     "read_table",
+    "said_of_encoding",
     "table_size",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,9 +13,10 @@ import pyarrow.csv as arrow_csv
 from holdfast.sources.blocks import UNCLOSED, Block, cut
 from holdfast.sources.detect import refuse_foreign
 from holdfast.sources.dialect import Dialect, sniff
+from holdfast.sources.encoding import as_utf8
 from holdfast.sources.problems import SourceError, endless_line, wrong_encoding
 from holdfast.sources.stream import TextStream
-from holdfast.sources.tables import MALFORMED, RawBatch, nothing_malformed
+from holdfast.sources.tables import MALFORMED, RawBatch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -55,7 +56,7 @@ def delimited_batches(
         waiting, offset = sample[dialect.header_bytes :], dialect.header_bytes
         lines = max(1, waiting.count(b"\n") + waiting.count(b"\r") * dialect.carriage_returns)
         size = min(_LARGEST, max(_SMALLEST, batch_rows * (len(waiting) // lines + 1)))
-        row = 1
+        row, foreign = 1, dialect.windows_1252
         while waiting or not whole:
             if not whole:
                 waiting, whole = _fill(stream, waiting, size)
@@ -72,7 +73,8 @@ def delimited_batches(
             row += counted
             waiting = rest
             if counted:
-                yield batch
+                yield replace(batch, windows_1252=batch.windows_1252 + foreign) if foreign else batch
+                foreign = 0
 
 
 def describe(path: Path, compression: Compression | None) -> str:
@@ -116,9 +118,16 @@ class _Reader:
 
     def read(self, block: Block, first_row: int, offset: int, *, done: float) -> tuple[RawBatch, int]:
         """One batch, and how many data rows (good and malformed) it took from the file."""
-        table, wrong = self._parse(block, first_row, offset)
+        try:
+            data, foreign = as_utf8(block.data)
+        except UnicodeDecodeError as error:
+            at = error.start
+            row = first_row + block.data.count(b"\n", 0, at)
+            raise wrong_encoding(self.path, row=row, byte=offset + at, value=block.data[at]) from error
+        table, wrong = self._parse(replace(block, data=data), first_row)
         if not wrong and not block.broken:
-            return RawBatch(_polars(table), first_row, nothing_malformed(), None, done), table.num_rows
+            batch = RawBatch(_polars(table), first_row, done=done, windows_1252=foreign)
+            return batch, table.num_rows
         total = table.num_rows + len(wrong) + len(block.broken)
         # Arrow numbers the records it was given; those set aside before it saw them are put back in between.
         given = np.setdiff1d(np.arange(1, total + 1), np.fromiter(block.broken, dtype=np.int64))
@@ -135,11 +144,10 @@ class _Reader:
             schema=MALFORMED,
         )
         rows = np.setdiff1d(np.arange(1, total + 1), places) + (first_row - 1)
-        return RawBatch(_polars(table), first_row, malformed, pl.Series("row", rows, pl.Int64), done), total
+        numbered = pl.Series("row", rows, pl.Int64)
+        return RawBatch(_polars(table), first_row, malformed, numbered, done, windows_1252=foreign), total
 
-    def _parse(
-        self, block: Block, first_row: int, offset: int
-    ) -> tuple[pa.Table, list[tuple[int, str, str]]]:
+    def _parse(self, block: Block, first_row: int) -> tuple[pa.Table, list[tuple[int, str, str]]]:
         """The table and the records of the wrong width: number in the block's data, text, reason."""
         wrong: list[tuple[int, str, str]] = []
         if not block.data.strip(b"\r\n"):
@@ -150,7 +158,11 @@ class _Reader:
                 wrong.clear()
                 table = self._arrow(block, wrong, threads=False)
         except pa.ArrowInvalid as error:
-            raise self._why(block, first_row, offset, error) from error
+            raise SourceError(
+                f"The rows cannot be read: {error}.",
+                where=f"{self.path}, after data row {first_row:,}",
+                hint="Check the quotes and line ends there.",
+            ) from error
         return table, wrong
 
     def _arrow(self, block: Block, wrong: list[tuple[int, str, str]], *, threads: bool) -> pa.Table:
@@ -180,24 +192,10 @@ class _Reader:
                 column_types=dict.fromkeys(self.dialect.names, pa.string()),
                 include_columns=self.kept if len(self.kept) < expected else None,
                 null_values=[""],
+                check_utf8=False,  # it is, by now
                 strings_can_be_null=True,
                 quoted_strings_can_be_null=True,
             ),
-        )
-
-    def _why(self, block: Block, first_row: int, offset: int, error: Exception) -> SourceError:
-        """Arrow's complaint in the user's terms: a byte that is no UTF-8, or else its own words."""
-        try:
-            block.data.decode()
-        except UnicodeDecodeError as wrong:
-            row = first_row + block.data.count(b"\n", 0, wrong.start)
-            return wrong_encoding(
-                self.path, row=row, byte=offset + wrong.start, value=block.data[wrong.start]
-            )
-        return SourceError(
-            f"The rows cannot be read: {error}.",
-            where=f"{self.path}, after data row {first_row:,}",
-            hint="Check the quotes and line ends there.",
         )
 
 

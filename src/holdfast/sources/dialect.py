@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Literal
 
+from holdfast.sources.encoding import as_utf8
 from holdfast.sources.problems import SourceError, check_columns, wrong_encoding
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ class Dialect:
     """Where the first data row begins, in the stream."""
     carriage_returns: bool = False
     """Whether a bare carriage return ends a line, as on old Macs."""
+    windows_1252: int = 0
+    """Lines of the header that are no UTF-8 and were read as Windows-1252."""
 
     def describe(self) -> str:
         """For people: ``separated by ";"``."""
@@ -44,7 +47,7 @@ def sniff(path: Path, sample: bytes, *, whole: bool) -> Dialect:
         whole: whether that is all of it.
 
     Raises:
-        SourceError: no header, too many columns, names twice, or a header that is not UTF-8.
+        SourceError: no header, too many columns, names twice, or a header in an unknown encoding.
     """
     carriage_returns = b"\n" not in sample and b"\r" in sample
     if carriage_returns:
@@ -62,17 +65,18 @@ def sniff(path: Path, sample: bytes, *, whole: bool) -> Dialect:
             hint="Check that the file is CSV with the column names on its first line.",
         )
     try:
-        header_text = body[:header_end].decode()
+        header, foreign = as_utf8(body[:header_end])
     except UnicodeDecodeError as error:
         at = skipped + error.start
         raise wrong_encoding(path, row=0, byte=at, value=sample[at]) from error
+    header_text = header.decode()
     lines = body[header_end:].decode(errors="replace").split("\n")
     lines = lines if whole else lines[:-1]  # the last one may be cut
     lines = [line for line in lines[:SAMPLE_LINES] if line.strip("\r")]
     separator = hinted or _separator(header_text, lines, quote)
     names = _names(header_text, lines, separator, quote)
     check_columns(path, names)
-    return Dialect(separator, quote, tuple(names), skipped + header_end, carriage_returns)
+    return Dialect(separator, quote, tuple(names), skipped + header_end, carriage_returns, foreign)
 
 
 def _preamble(sample: bytes) -> tuple[int, str | None]:

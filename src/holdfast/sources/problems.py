@@ -35,12 +35,12 @@ def not_there(path: Path) -> NoFileError:
 
 
 def wrong_encoding(path: Path, *, row: int, byte: int, value: int) -> SourceError:
-    """Bytes that are no UTF-8. ``row`` 0 is the header; ``byte`` counts from 0."""
+    """A line that is neither UTF-8 nor Windows-1252. ``row`` 0 is the header; ``byte`` counts from 0."""
     place = "the header" if row == 0 else f"data row {row:,}"
     return SourceError(
-        f"The file is not UTF-8: {place} holds the byte 0x{value:02X}.",
+        f"The file is neither UTF-8 nor Windows-1252: {place} holds the byte 0x{value:02X}.",
         where=f"{path}, {place}, byte {byte:,}",
-        hint=f'Convert it first, for example: iconv -f WINDOWS-1252 -t UTF-8 "{path.name}" > '
+        hint=f'Convert it from its own encoding first, for example: iconv -f CP850 -t UTF-8 "{path.name}" > '
         f'"{path.stem}-utf8.csv"',
     )
 

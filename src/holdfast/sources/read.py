@@ -23,9 +23,10 @@ def iter_batches(
 ) -> Iterator[RawBatch]:
     """The table's rows in order, in flat memory whatever the file's length.
 
-    CSV (any of ``, ; tab |``, quoted or not, UTF-8 or marked UTF-16, plain, gzip, zstd or bz2) comes as text,
-    each cell as it is written and empty cells null; Parquet as it is typed. Lines of CSV that cannot be split
-    into the header's columns are in ``malformed``, and the rows around them survive.
+    CSV (any of ``, ; tab |``, quoted or not, plain, gzip, zstd or bz2) comes as text, each cell as it is
+    written and empty cells null; Parquet as it is typed. Text is UTF-8 or marked UTF-16; a line that is no
+    UTF-8 is read as Windows-1252 and counted. Lines of CSV that cannot be split into the header's columns are
+    in ``malformed``, and the rows around them survive.
 
     Args:
         path: the file. What it is follows from its content.
@@ -70,7 +71,8 @@ def read_table(path: str | Path) -> RawTable:
         )
     numbered = pl.concat([batch.rows for batch in batches]) if malformed.height else None
     form = "Parquet" if kind.layout == "parquet" else delimited.describe(file, kind.compression)
-    return RawTable(pl.concat([batch.frame for batch in batches]), malformed, form, numbered)
+    foreign = sum(batch.windows_1252 for batch in batches)
+    return RawTable(pl.concat([batch.frame for batch in batches]), malformed, form, numbered, foreign)
 
 
 def read_names(path: str | Path) -> tuple[str, ...]:

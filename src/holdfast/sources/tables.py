@@ -29,6 +29,8 @@ class RawTable:
     """For people, such as ``CSV (separated by ";", gzip)``."""
     numbered: pl.Series | None = None
     """``rows`` where it is not simply 1, 2, 3, …"""
+    windows_1252: int = 0
+    """Lines that are no UTF-8 and were read as Windows-1252."""
 
     @property
     def rows(self) -> pl.Series:
@@ -52,6 +54,8 @@ class RawBatch:
     """Share of the file's bytes read so far, 0 to 1, for a progress bar."""
     file: str = ""
     """Where the rows are numbered, for a table of several files: the one that they are from."""
+    windows_1252: int = 0
+    """Lines of the batch that are no UTF-8 and were read as Windows-1252."""
 
     @property
     def rows(self) -> pl.Series:
@@ -68,6 +72,14 @@ class TableSize:
     bytes: int
     rows: int | None
     """Known for Parquet only; counting lines would mean reading them."""
+
+
+def said_of_encoding(lines: int) -> str | None:
+    """What became of lines that are no UTF-8, for people; none where there are none."""
+    if not lines:
+        return None
+    those = "line is not UTF-8 and was" if lines == 1 else "lines are not UTF-8 and were"
+    return f"{lines:,} {those} read as Windows-1252; see whether letters with accents and signs are right."
 
 
 def _range(first: int, count: int) -> pl.Series:

@@ -13,7 +13,7 @@ from holdfast.contract.table import as_table
 from holdfast.errors import UsageError
 from holdfast.progress import NullProgress, Progress
 from holdfast.quality.table import training_table
-from holdfast.sources import RawTable
+from holdfast.sources import RawTable, said_of_encoding
 from holdfast.training.metrics import bootstrap_intervals, evaluate_predictions
 from holdfast.training.train import data_digest
 
@@ -97,7 +97,7 @@ def evaluate(
         low, high = ends.get(name, (None, None))
         metrics[name] = {"value": value, "low": low, "high": high}
     in_sample = data_digest(found) == model.manifest.get("data_digest")
-    warnings = []
+    warnings = list(filter(None, [said_of_encoding(raw.windows_1252)]))
     if in_sample:
         warnings.append(
             "This is the table that trained the version: the figures flatter it. "

@@ -23,7 +23,7 @@ from holdfast.quality.enough import insist_on_enough
 from holdfast.quality.report import explore
 from holdfast.quality.table import left_out, training_table
 from holdfast.registry import Registry
-from holdfast.sources import RawTable
+from holdfast.sources import RawTable, said_of_encoding
 from holdfast.training.baseline import baseline
 from holdfast.training.clock import Clock
 from holdfast.training.findings import Findings
@@ -127,9 +127,7 @@ def train(
     found = training_table(raw, contract)
     check_features(contract, found.frame)
     warnings = insist_on_enough(found, contract)
-    lost = left_out(raw, found)
-    if lost is not None:
-        warnings.append(lost)
+    warnings += filter(None, (left_out(raw, found), said_of_encoding(raw.windows_1252)))
     task = Task(contract, found, seed, clock, told)
     search, program, note = task.search_folds()
     candidates = search.run([n for n in names if not (n == "stack" and task.sampled)])
