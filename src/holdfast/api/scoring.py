@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from itertools import groupby
@@ -14,7 +13,8 @@ import polars as pl
 
 from holdfast.api.intake import MOST_DETAILS, Reject
 from holdfast.contract.text import MACHINE_MISSING
-from holdfast.decisions import decide
+from holdfast.decisions import RECOMMENDATIONS, RISK_LEVELS, risk
+from holdfast.quality.levels import is_plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -29,9 +29,6 @@ if TYPE_CHECKING:
 UNSEEN = "not among the contract's levels; scored as missing"
 MISSING = "missing, though nearly every customer the model learned from had it; do not rely on this answer"
 UNUSED = "known to the contract, but not used for scoring"
-
-_PLAIN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
-"""Ids that `conform` leaves as they are, and does not take for missing unless they are a word for it."""
 
 
 @dataclass(frozen=True)
@@ -123,23 +120,23 @@ def _answers(
     if not len(good):
         return {}
     model = serving.model
-    decided = decide(probability[good], model.threshold)
     name = {"name": model.name, "version": model.version}
-    told = zip(good.tolist(), probability[good].tolist(), *decided.get_columns(), strict=True)
+    levels = risk(probability[good], model.threshold)
+    told = zip(good.tolist(), probability[good].tolist(), levels.tolist(), strict=True)
     return {
         taken.indexes[at]: {
             "customer_id": ids[at],
-            "prediction": int(will_churn),
+            "prediction": int(level > 0),
             "churn_probability": p,
-            "will_churn": will_churn,
-            "confidence": p if will_churn else 1 - p,
-            "risk_level": level,
-            "recommendation": says,
+            "will_churn": level > 0,
+            "confidence": p if level else 1 - p,
+            "risk_level": RISK_LEVELS[level],
+            "recommendation": RECOMMENDATIONS[RISK_LEVELS[level]],
             "threshold": model.threshold,
             "model": name,
             "warnings": warnings.get(taken.indexes[at], []),
         }
-        for at, p, will_churn, level, says in told
+        for at, p, level in told
     }
 
 
@@ -161,8 +158,7 @@ def _plain_ids(taken: Taken) -> list[str | None]:
     if taken.id_column is None:
         return [None] * len(taken.indexes)
     ids = taken.table.get_column(taken.id_column).to_list()
-    plain = _PLAIN_ID.fullmatch
-    return [one if one and plain(one) and one.lower() not in MACHINE_MISSING else None for one in ids]
+    return [one if one and is_plain(one) else None for one in ids]
 
 
 def _unused(taken: Taken) -> dict[int, list[dict[str, str]]]:

@@ -4,6 +4,13 @@ Imports the contract only. A decision never looks at anything but the probabilit
 same customer gets the same decision through every door.
 """
 
-from holdfast.decisions.profit import decide, expected_gain, profit_threshold
+from holdfast.decisions.profit import (
+    RECOMMENDATIONS,
+    RISK_LEVELS,
+    decide,
+    expected_gain,
+    profit_threshold,
+    risk,
+)
 
-__all__ = ["decide", "expected_gain", "profit_threshold"]
+__all__ = ["RECOMMENDATIONS", "RISK_LEVELS", "decide", "expected_gain", "profit_threshold", "risk"]

@@ -29,6 +29,8 @@ RECOMMENDATIONS = {
 }
 
 
+RISK_LEVELS = tuple(RECOMMENDATIONS)
+
 _LEVELS = pl.Series(list(RECOMMENDATIONS))
 _SAYS = pl.Series(list(RECOMMENDATIONS.values()))
 
@@ -60,12 +62,21 @@ def profit_threshold(economics: Economics) -> float:
     return min(cost / (saved + economics.offer_cost), 1.0)
 
 
-def decide(probability: NDArray[np.float64], threshold: float) -> pl.DataFrame:
-    """The decision for each probability.
+def risk(probability: NDArray[np.float64], threshold: float) -> NDArray[np.uint32]:
+    """The place among `RISK_LEVELS` of each probability's level; from 1 on, the customer is taken to leave.
 
-    ``risk_level`` is low below the threshold; high from half-way between the threshold and 1, where a contact
-    is expected to bring half of what it brings for a certain leaver (the gain is linear in the probability);
-    medium between.
+    Low below the threshold; high from half-way between the threshold and 1, where a contact is expected to
+    bring half of what it brings for a certain leaver (the gain is linear in the probability); medium between.
+
+    Args:
+        probability: calibrated probabilities, shape (n,).
+        threshold: of the model, see `profit_threshold`.
+    """
+    return (probability >= threshold).astype(np.uint32) + (probability >= (1 + threshold) / 2)
+
+
+def decide(probability: NDArray[np.float64], threshold: float) -> pl.DataFrame:
+    """The decision for each probability, by its `risk`.
 
     Args:
         probability: calibrated probabilities, shape (n,).
@@ -74,7 +85,7 @@ def decide(probability: NDArray[np.float64], threshold: float) -> pl.DataFrame:
     Returns:
         ``will_churn`` (Boolean), ``risk_level`` and ``recommendation`` (String), one row a probability.
     """
-    step = (probability >= threshold).astype(np.uint32) + (probability >= (1 + threshold) / 2)
+    step = risk(probability, threshold)
     level = _LEVELS.gather(step).alias("risk_level")
     says = _SAYS.gather(step).alias("recommendation")
-    return pl.DataFrame([pl.Series("will_churn", probability >= threshold), level, says])
+    return pl.DataFrame([pl.Series("will_churn", step > 0), level, says])

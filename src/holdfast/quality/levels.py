@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,11 @@ if TYPE_CHECKING:
     from holdfast.contract import Churn
 
 LONGEST_WORD = max(map(len, MACHINE_MISSING))
+
+FEW = 64
+"""Up to so many texts are looked at one by one: for so few, starting an expression takes longer."""
+
+_PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
 
 def listed_reader(levels: tuple[str, ...], dtype: pl.DataType) -> Reader:
@@ -56,6 +62,15 @@ def _whole_text(raw: pl.Expr) -> pl.Expr:
     return pl.when(whole.cast(pl.Float64) == raw).then(whole.cast(pl.String))
 
 
+def is_plain(text: str) -> bool:
+    """Whether `text_reader` surely leaves this text as it is; there are others that it does."""
+    return _PLAIN.fullmatch(text) is not None and text.lower() not in MACHINE_MISSING
+
+
+def _few_and_plain(values: pl.Series) -> bool:
+    return values.len() <= FEW and all(one is None or is_plain(one) for one in values.to_list())
+
+
 def text_reader(dtype: pl.DataType, kind: Kind, *, missing_reason: str | None = None) -> Reader:
     """An open category or an id: String, without blanks around, whole numbers without a fraction.
 
@@ -87,6 +102,7 @@ def text_reader(dtype: pl.DataType, kind: Kind, *, missing_reason: str | None = 
         as_written=careful == RAW,
         missing_reason=missing_reason,
         doubt=doubt,
+        quick=_few_and_plain,
     )
 
 
