@@ -8,7 +8,7 @@ from hypothesis.extra import numpy as hnp
 
 from holdfast.contract import Economics
 from holdfast.training import curves
-from holdfast.training.metrics import calibration_error, confusion, profit
+from holdfast.training.metrics import calibration_error, evaluate_predictions
 
 TERMS = Economics(customer_value=200, contact_cost=1, offer_cost=10, success_rate=0.3)
 P = hnp.arrays(
@@ -27,9 +27,10 @@ def test_acting_equals_the_confusion_matrix_and_the_profit(p, seed, threshold):
     y = labels(p, seed)
     for cut in (threshold, float(p[0])):
         at = curves.acting(curves.rank(y, p), cut, TERMS)
-        counts = confusion(y, p, cut)
+        told = evaluate_predictions(y, p, threshold=cut, economics=TERMS)
+        counts = told["confusion"]
         assert (at.acted, at.found) == (counts["tp"] + counts["fp"], counts["tp"])
-        assert at.worth / len(y) == pytest.approx(profit(y, p, cut, TERMS))
+        assert at.worth / len(y) == pytest.approx(told["profit_per_customer"])
 
 
 @given(p=P, seed=st.integers(0, 99))
@@ -38,7 +39,8 @@ def test_the_curve_equals_the_profit_at_every_threshold_and_no_threshold_beats_t
     ranked = curves.rank(y, p)
     cuts = np.r_[np.linspace(0, 1, 11), p]
     values = curves.worth_by_threshold(ranked, cuts, TERMS)
-    assert values == pytest.approx([profit(y, p, cut, TERMS) for cut in cuts])
+    told = [evaluate_predictions(y, p, threshold=cut, economics=TERMS) for cut in cuts]
+    assert values == pytest.approx([each["profit_per_customer"] for each in told])
     assert curves.best_acting(ranked, TERMS)[1].worth / len(y) >= values.max() - 1e-9
 
 

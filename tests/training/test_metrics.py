@@ -4,17 +4,18 @@ import json
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from sklearn import metrics as sk
 
 from holdfast.contract import Economics
 from holdfast.training.metrics import (
+    Judged,
     bootstrap_intervals,
     calibration_error,
     calibration_line,
     evaluate_predictions,
-    lift,
     log_odds_loss,
-    profit,
     row_log_loss,
 )
 
@@ -27,8 +28,10 @@ def calibrated(n, seed):
     return (draw.random(n) < p).astype(np.int8), p
 
 
-def test_figures_are_scikit_learns():
+@pytest.mark.parametrize("digits", [16, 1], ids=["each its own", "many alike"])
+def test_figures_are_scikit_learns(digits):
     y, p = calibrated(500, 1)
+    p = (0.1 + 0.8 * p).round(digits)
     found = evaluate_predictions(y, p, threshold=0.3, economics=MONEY)
     act = p >= 0.3
     tn, fp, fn, tp = sk.confusion_matrix(y, act).ravel()
@@ -47,6 +50,22 @@ def test_figures_are_scikit_learns():
     assert row_log_loss(y, p).mean() == pytest.approx(sk.log_loss(y, p), rel=1e-12)
 
 
+@given(
+    st.lists(st.tuples(st.integers(0, 1), st.sampled_from([0.0, 0.1, 0.25, 0.3, 0.9, 1.0])), min_size=1),
+    st.randoms(use_true_random=False),
+)
+def test_rows_counted_several_times_are_as_if_repeated(rows, chance):
+    y, p = np.array([left for left, _ in rows], np.int8), np.array([q for _, q in rows])
+    counts = np.array([1, *(chance.randrange(4) for _ in rows[1:])])
+    judge = {"threshold": 0.25, "economics": MONEY}
+    counted = Judged(y, p, **judge).figures(counts)
+    repeated = evaluate_predictions(np.repeat(y, counts), np.repeat(p, counts), **judge)
+    for name, value in counted.items():
+        assert value == (
+            pytest.approx(repeated[name], rel=1e-12) if isinstance(value, float) else repeated[name]
+        )
+
+
 def test_calibration_error_by_hand():
     # Ten bins of two: in each, .2 is predicted; both leave in one bin, nobody in the others.
     p = np.full(20, 0.2) + np.arange(20) * 1e-9
@@ -59,11 +78,13 @@ def test_calibration_error_by_hand():
 def test_lift_and_profit_by_hand():
     y = np.array([1, 1, 0, 0, 1, 0, 0, 0, 0, 0], dtype=np.int8)
     p = np.arange(10)[::-1] / 10
-    assert lift(y, p) == pytest.approx(1 / 0.3)
-    assert lift(y, p, 0.4) == pytest.approx(0.5 / 0.3)
+    found = evaluate_predictions(y, p, threshold=0.7, economics=MONEY)
+    assert found["lift_top_decile"] == pytest.approx(1 / 0.3)
     # Acted on three: two leavers bring .3 x 190 - 1 = 56 each, one stayer costs 11.
-    assert profit(y, p, 0.7, MONEY) == pytest.approx((56 * 2 - 11) / 10)
-    assert profit(y, p, 1.1, MONEY) == 0
+    assert found["profit_per_customer"] == pytest.approx((56 * 2 - 11) / 10)
+    nobody = evaluate_predictions(y, np.full(10, 0.5), threshold=0.7, economics=MONEY)
+    assert nobody["profit_per_customer"] == 0
+    assert nobody["lift_top_decile"] == pytest.approx(1)  # whoever is first in the table
 
 
 @pytest.mark.parametrize("value", [0, 1])

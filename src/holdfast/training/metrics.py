@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.special import expit, logit
-from sklearn.metrics import average_precision_score, brier_score_loss, log_loss, roc_auc_score
 
 from holdfast.decisions import expected_gain
 
@@ -18,6 +17,8 @@ if TYPE_CHECKING:
     from holdfast.contract import Economics
 
 CALIBRATION_BINS = 10
+TOP = 0.1
+"""Share of customers whose lift is told."""
 
 _NEWTON_STEPS = 50
 _LONGEST_STEP = 2.0
@@ -43,18 +44,6 @@ def calibration_error(y: NDArray[np.int8], p: NDArray[np.float64]) -> float:
     return sum(gaps) / len(y)
 
 
-def lift(y: NDArray[np.int8], p: NDArray[np.float64], share: float = 0.1) -> float:
-    """Churn rate among the ``share`` of customers with the highest probabilities, over the overall rate."""
-    top = np.argsort(-p, kind="stable")[: max(1, round(share * len(y)))]
-    return float(y[top].mean() / y.mean()) if y.any() else float("nan")
-
-
-def profit(y: NDArray[np.int8], p: NDArray[np.float64], threshold: float, economics: Economics) -> float:
-    """Expected gain per customer (money) of acting on every one at or above ``threshold``, given who left."""
-    acted = p >= threshold
-    return float(expected_gain(y[acted].astype(np.float64), economics).sum() / len(y))
-
-
 def calibration_line(y: NDArray[np.int8], p: NDArray[np.float64]) -> tuple[float, float]:
     """Intercept and slope of calibration (Cox 1958): 0 and 1 where probabilities are right.
 
@@ -78,15 +67,66 @@ def calibration_line(y: NDArray[np.int8], p: NDArray[np.float64]) -> tuple[float
     return shift, float(line[1])
 
 
-def confusion(y: NDArray[np.int8], p: NDArray[np.float64], threshold: float) -> dict[str, int]:
-    """Counts: ``tp, fp, fn, tn`` at the threshold."""
-    acted, left = p >= threshold, y == 1
-    return {
-        "tp": int((acted & left).sum()),
-        "fp": int((acted & ~left).sum()),
-        "fn": int((~acted & left).sum()),
-        "tn": int((~acted & ~left).sum()),
-    }
+class Judged:
+    """Predictions whose figures are wanted again and again, each row counted as often as one likes.
+
+    What a figure needs is computed and sorted once, so that a resample costs a few sums.
+
+    Args:
+        y: labels, shape (n,).
+        p: probabilities, shape (n,).
+        threshold: from which customers are acted on.
+        economics: what a mistake costs.
+    """
+
+    def __init__(
+        self, y: NDArray[np.int8], p: NDArray[np.float64], *, threshold: float, economics: Economics
+    ) -> None:
+        self._order = np.argsort(-p, kind="stable")
+        ranked = p[self._order]
+        self._left = y[self._order].astype(np.int64)
+        self._log_loss = row_log_loss(y[self._order], ranked)
+        self._brier = np.square(ranked - self._left)
+        self._last = np.append(ranked[1:] != ranked[:-1], True)  # of those with the same probability
+        self._acted = int((ranked >= threshold).sum())
+        self._worth = expected_gain(np.array([0.0, 1.0]), economics)
+
+    def figures(self, counts: NDArray[np.int64]) -> dict[str, Any]:
+        """All figures but the calibration error, row i being there ``counts[i]`` times."""
+        weight = counts[self._order]
+        n = int(weight.sum())
+        seen, found = np.cumsum(weight), np.cumsum(weight * self._left)
+        left = int(found[-1])
+        tp = int(found[self._acted - 1]) if self._acted else 0
+        acted = int(seen[self._acted - 1]) if self._acted else 0
+        fp, fn = acted - tp, left - tp
+        return {
+            "accuracy": (n - fp - fn) / n,
+            "precision": _share(tp, acted),
+            "recall": _share(tp, left),
+            "f1": _share(2 * tp, 2 * tp + fp + fn),
+            **self._ranking(seen, found),
+            "log_loss": float(weight @ self._log_loss) / n,
+            "brier": float(weight @ self._brier) / n,
+            "profit_per_customer": float(np.array([fp, tp]) @ self._worth) / n,
+            "confusion": {"tp": tp, "fp": fp, "fn": fn, "tn": n - acted - fn},
+        }
+
+    def _ranking(self, seen: NDArray[np.int64], found: NDArray[np.int64]) -> dict[str, float | None]:
+        """Figures of the order alone, from how many were seen and left down to each row."""
+        n, left = int(seen[-1]), int(found[-1])
+        if not 0 < left < n:
+            return dict.fromkeys(("roc_auc", "pr_auc", "lift_top_decile"))
+        tp, acted = (np.append(0, counts[self._last]) for counts in (found, seen))
+        steps, fp = np.diff(tp), acted - tp
+        precision = tp[1:] / np.maximum(acted[1:], 1)
+        top = max(1, round(TOP * n))
+        return {
+            "roc_auc": float(np.diff(fp) @ (tp[1:] + tp[:-1])) / (2 * left * (n - left)),
+            "pr_auc": float(steps @ precision) / left,
+            # of those with the last probability among the top, each is as likely to be taken
+            "lift_top_decile": float(np.interp(top, acted, tp)) / top / (left / n),
+        }
 
 
 def evaluate_predictions(
@@ -95,28 +135,14 @@ def evaluate_predictions(
     """All figures of one set of predictions.
 
     Returns:
-        ``accuracy, precision, recall, f1`` at the threshold, ``roc_auc, pr_auc, log_loss, brier,
-        calibration_error, lift_top_decile, profit_per_customer`` and ``confusion``. Those that need both
+        ``accuracy, precision, recall, f1`` at the threshold, ``roc_auc, pr_auc`` (average precision),
+        ``log_loss, brier, calibration_error, lift_top_decile`` (churn rate among the tenth with the highest
+        probabilities over the overall rate), ``profit_per_customer`` (money: of acting on every one at or
+        above the threshold, given who left) and ``confusion`` (``tp, fp, fn, tn``). Those that need both
         outcomes are None where only one is there.
     """
-    counts = confusion(y, p, threshold)
-    both = 0 < int(y.sum()) < len(y)
-    precision = _share(counts["tp"], counts["tp"] + counts["fp"])
-    recall = _share(counts["tp"], counts["tp"] + counts["fn"])
-    return {
-        "accuracy": (counts["tp"] + counts["tn"]) / len(y),
-        "precision": precision,
-        "recall": recall,
-        "f1": _share(2 * counts["tp"], 2 * counts["tp"] + counts["fp"] + counts["fn"]),
-        "roc_auc": float(roc_auc_score(y, p)) if both else None,
-        "pr_auc": float(average_precision_score(y, p)) if both else None,
-        "log_loss": float(log_loss(y, p, labels=[0, 1])),
-        "brier": float(brier_score_loss(y, p)),
-        "calibration_error": calibration_error(y, p),
-        "lift_top_decile": lift(y, p) if both else None,
-        "profit_per_customer": profit(y, p, threshold, economics),
-        "confusion": counts,
-    }
+    judged = Judged(y, p, threshold=threshold, economics=economics)
+    return {**judged.figures(np.ones(len(y), np.int64)), "calibration_error": calibration_error(y, p)}
 
 
 def bootstrap_intervals(
@@ -150,13 +176,13 @@ def bootstrap_intervals(
     drawn: dict[str, list[float]] = {}
     of_customer = None if customer is None else _rows_by(customer)
     drawn_from = len(y) if customer is None else int(customer.max()) + 1
+    judged = Judged(y, p, threshold=threshold, economics=economics)
     for _ in range(resamples):
         rows = random.integers(0, drawn_from, drawn_from)
         if of_customer is not None:
             rows = of_customer(rows)
-        found = evaluate_predictions(y[rows], p[rows], threshold=threshold, economics=economics)
-        for name, value in found.items():
-            if isinstance(value, float) and name != "calibration_error":
+        for name, value in judged.figures(np.bincount(rows, minlength=len(y))).items():
+            if isinstance(value, float):
                 drawn.setdefault(name, []).append(value)
         on_resample()
     ends = {name: np.quantile(values, [0.025, 0.975]) for name, values in drawn.items()}
