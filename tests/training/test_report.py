@@ -20,7 +20,7 @@ from holdfast.training.card import model_card
 from holdfast.training.drawn_models import importance
 from holdfast.training.findings import Findings
 from holdfast.training.metrics import bootstrap_intervals, evaluate_predictions
-from holdfast.training.plots import NAMES, draw, standalone
+from holdfast.training.plots import NAMES, figures, standalone
 from holdfast.training.report import render
 
 NASTY = "<script>alert('x')</script> | `a` **b** & \"c\" [d](e)"
@@ -153,9 +153,25 @@ def findings() -> Findings:
     return make_findings()
 
 
+def written(found: Findings) -> tuple[str, dict[str, str]]:
+    """The report, and each of its figures as a file."""
+    drawn = figures(found)
+    return render(found, drawn), {name: standalone(figure) for name, figure in drawn.items()}
+
+
 @pytest.fixture(scope="module")
-def html(findings) -> str:
-    return render(findings)
+def files(findings) -> tuple[str, dict[str, str]]:
+    return written(findings)
+
+
+@pytest.fixture(scope="module")
+def html(files) -> str:
+    return files[0]
+
+
+@pytest.fixture(scope="module")
+def plots(files) -> dict[str, str]:
+    return files[1]
 
 
 def test_all_that_was_promised_is_there(html):
@@ -205,22 +221,20 @@ def test_the_headline_adds_up(findings, html):
 def test_names_of_models_are_words(findings):
     facts = {**findings.facts, "recipe": "blend (0.75 logistic_regression + 0.25 catboost)"}
     found = dataclasses.replace(findings, facts=facts)
-    for told in (render(found), model_card(found)):
+    for told in (render(found, {}), model_card(found)):
         assert "0.75 logistic regression" in told
         assert "logistic_regression" not in told
 
 
-def test_equal_findings_give_equal_bytes(findings, html):
+def test_equal_findings_give_equal_bytes(findings, files):
     again = make_findings()
-    assert render(again) == html
-    assert draw(again) == draw(findings)
+    assert written(again) == files
     assert model_card(again) == model_card(findings)
 
 
-def test_each_promised_plot_stands_alone(findings):
-    drawn = draw(findings)
-    assert tuple(drawn) == NAMES
-    for name, text in drawn.items():
+def test_each_promised_plot_stands_alone(plots):
+    assert tuple(plots) == NAMES
+    for name, text in plots.items():
         root = ET.fromstring(text)  # noqa: S314 - our own words
         assert root.tag == f"{SVG}svg", name
         assert float(root.attrib["width"]) > 0
@@ -233,10 +247,11 @@ def test_names_from_the_data_are_text_everywhere():
     nasty = make_findings(name=NASTY, warnings=[NASTY], why=NASTY, features_note=NASTY)
     board = nasty.leaderboard.with_columns(note=pl.lit(NASTY))
     nasty = dataclasses.replace(nasty, leaderboard=board)
-    parser = parse(render(nasty))
+    page, plots = written(nasty)
+    parser = parse(page)
     assert "script" not in parser.seen
     assert NASTY in "".join(parser.text)
-    for text in draw(nasty).values():
+    for text in plots.values():
         assert not list(ET.fromstring(text).iter(f"{SVG}script"))  # noqa: S314 - our own words
     card = model_card(nasty)
     assert "<script" not in card
@@ -261,36 +276,39 @@ def test_whatever_a_feature_is_called_it_is_drawn_and_told(findings, name):
 def test_one_outcome_only_leaves_curves_out_and_says_so(label):
     y = np.full(30, label, np.int8)
     found = make_findings(y=y, p=np.linspace(0.05, 0.6, 30))
-    assert not {"roc", "precision_recall", "gain", "lift"} & set(draw(found))
-    assert "kept aside are all of one kind" in render(found)
+    page, plots = written(found)
+    assert not {"roc", "precision_recall", "gain", "lift"} & set(plots)
+    assert "kept aside are all of one kind" in page
     assert "of 30" in model_card(found) or "30 customers" in model_card(found)
 
 
 def test_where_acting_never_pays_nobody_is_picked():
     terms = {"customer_value": 10, "contact_cost": 9, "offer_cost": 1, "success_rate": 0.1}
     found = make_findings(economics=terms)
-    assert "acting on anybody is expected to cost more than it saves" in render(found)
+    assert "acting on anybody is expected to cost more than it saves" in written(found)[0]
     assert "acting on anybody" in model_card(found)
 
 
 def test_constant_probabilities_are_drawn():
     y = (np.arange(50) % 4 == 0).astype(np.int8)
     found = make_findings(y=y, p=np.full(50, 0.25))
-    assert set(draw(found)) == set(NAMES)
-    parse(render(found))
+    page, plots = written(found)
+    assert set(plots) == set(NAMES)
+    parse(page)
 
 
 def test_probabilities_at_the_ends_are_drawn():
     y = (np.arange(60) % 2).astype(np.int8)
     found = make_findings(y=y, p=y.astype(np.float64))
-    assert set(draw(found)) == set(NAMES)
-    parse(render(found))
+    page, plots = written(found)
+    assert set(plots) == set(NAMES)
+    parse(page)
 
 
 def test_one_candidate_and_no_importance():
     found = make_findings(leaderboard=make_board({"catboost": BOARD["catboost"]}), importance=[])
-    assert "importance" not in draw(found)
-    page = render(found)
+    page, plots = written(found)
+    assert "importance" not in plots
     assert "SMOTE" not in page
     assert "What it goes by" not in page
     assert "What it goes by" not in model_card(found)
@@ -298,13 +316,14 @@ def test_one_candidate_and_no_importance():
 
 def test_many_customers_do_not_make_a_large_page():
     found = make_findings(rows=60_000)
-    assert len(render(found)) < 400_000
-    assert max(map(len, draw(found).values())) < 60_000
+    page, plots = written(found)
+    assert len(page) < 400_000
+    assert max(map(len, plots.values())) < 60_000
 
 
 def test_many_features_are_cut_and_counted():
     many = [{"feature": f"f{n}", "unit": "", "shap": 1 / (n + 1), "permutation": 0.0} for n in range(90)]
-    assert "70 weaker features not drawn" in render(make_findings(importance=many))
+    assert "70 weaker features not drawn" in written(make_findings(importance=many))[0]
 
 
 def test_the_card_says_what_a_reader_must_know(findings):

@@ -8,7 +8,7 @@ from holdfast.contract.write import render as render_contract
 from holdfast.model.artefact import write_json, write_manifest
 from holdfast.model.model import HISTORY_FILE
 from holdfast.training.card import model_card
-from holdfast.training.plots import draw
+from holdfast.training.plots import figures, standalone
 from holdfast.training.report import render as render_report
 
 if TYPE_CHECKING:
@@ -45,8 +45,9 @@ def write_artefact(
     write_json(folder, "metrics.json", metrics)
     write_json(folder, "importance.json", findings.importance)
     (folder / "model_card.md").write_text(model_card(findings), encoding="utf-8")
-    (folder / "report.html").write_text(render_report(findings), encoding="utf-8")
+    drawn = figures(findings)
+    (folder / "report.html").write_text(render_report(findings, drawn), encoding="utf-8")
     (folder / "plots").mkdir()
-    for name, svg in draw(findings).items():
-        (folder / "plots" / f"{name}.svg").write_text(str(svg), encoding="utf-8")
+    for name, figure in drawn.items():
+        (folder / "plots" / f"{name}.svg").write_text(standalone(figure), encoding="utf-8")
     return write_manifest(folder, findings.facts)

@@ -34,20 +34,15 @@ OTHERS: dict[str, Callable[[Findings, Ranked], Html]] = {
 }
 
 NAMES = (*RANKING, *OTHERS, "importance", "leaderboard")
-"""What `draw` promises, as long as there is something to show."""
+"""What `figures` promises, as long as there is something to show."""
 
 
-def draw(findings: Findings) -> dict[str, str]:
-    """Name to a standalone SVG document; equal findings give equal bytes.
+def figures(findings: Findings) -> dict[str, Html]:
+    """Name to figure, as a block of a page, in the page's own colours; equal findings give equal bytes.
 
     Figures that mean nothing are left out: curves where the test split has customers of one kind only,
     importances where there are none.
     """
-    return {name: standalone(figure) for name, figure in figures(findings).items()}
-
-
-def figures(findings: Findings) -> dict[str, Html]:
-    """The same figures as blocks of a page, in the page's own colours."""
     ranked = curves.rank(findings.test_y, findings.test_p)
     wanted = {**(RANKING if ranked.both else {}), **(OTHERS if ranked.rows else {})}
     with drawing():

@@ -17,7 +17,6 @@ from holdfast.pages import (
 )
 from holdfast.pages.blocks import show
 from holdfast.training import appendix, curves, inperiods, phrases
-from holdfast.training.plots import figures
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,10 +26,14 @@ if TYPE_CHECKING:
     from holdfast.training.findings import Findings
 
 
-def render(findings: Findings) -> str:
-    """The report of one training; equal findings give equal bytes."""
+def render(findings: Findings, drawn: Mapping[str, Html]) -> str:
+    """The report of one training; equal findings give equal bytes.
+
+    Args:
+        findings: what it tells.
+        drawn: their `holdfast.training.plots.figures`.
+    """
     ranked = curves.rank(findings.test_y, findings.test_p)
-    drawn = figures(findings)
     sections = [
         _summary(findings, ranked),
         inperiods.by_period(findings, drawn),
