@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 from fastapi.testclient import TestClient
 
-from holdfast.api import create_app
+from holdfast.api.app import create_app
 from holdfast.api.intake import Intake
 from holdfast.api.live import Live, Serving
 from holdfast.contract import Contract

@@ -11,7 +11,7 @@ import pytest
 from database_worlds import contract, world
 from fastapi.testclient import TestClient
 
-from holdfast.api import create_app
+from holdfast.api.app import create_app
 from holdfast.api.built import NOT_ELIGIBLE, completed, open_features
 from holdfast.api.intake import Intake
 from holdfast.api.live import Live, Serving

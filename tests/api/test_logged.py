@@ -20,7 +20,7 @@ import sqlalchemy as sa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from holdfast.api import create_app
+from holdfast.api.app import create_app
 from holdfast.api.intake import Intake
 from holdfast.api.live import Live, Serving
 from holdfast.api.scoring import score

@@ -19,7 +19,7 @@ from schemathesis.openapi.checks import RejectedPositiveData, UnsupportedMethodR
 
 from holdfast.access import Role
 from holdfast.access.keys import create_key
-from holdfast.api import create_app
+from holdfast.api.app import create_app
 from holdfast.api.live import Live
 from holdfast.registry import Registry
 from holdfast.settings import Settings
