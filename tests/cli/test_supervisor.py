@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -166,6 +167,19 @@ def test_nothing_outlives_a_supervisor_that_is_killed(installed):
         wait_until(lambda: not servers_of(served), "the workers to end")
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+def test_files_are_scored_beside_the_predictions_from_the_first_on(installed, trained):
+    with Served(installed) as served, Client(served.address) as client:
+        assert not (installed / "jobs").exists()
+        form = b'--b\r\ncontent-disposition: form-data; name="file"; filename="a.csv"\r\n\r\n%b\r\n--b--\r\n'
+        sent = form % trained.table.read_bytes()
+        kind = {"content_type": "multipart/form-data; boundary=b"}
+        status, _, accepted = client.ask("POST", "/jobs/score", sent, **kind)
+        assert status == 202
+        here = json.loads(accepted)["links"]["self"]
+        wait_until(lambda: json.loads(client.ask("GET", here)[2])["state"] == "done", "its answers")
+
+
 def test_a_worker_that_cannot_begin_ends_the_command_with_its_reason(installed, process):
     for file in installed.glob("holdfast.db*"):
         file.write_bytes(b"no database " * 1_000)
@@ -204,3 +218,14 @@ def test_what_is_kept_is_started_again_but_not_at_once_if_it_ends_soon():
     wait_until(lambda: kept.tend() or len(started) == 2, "the next")
     kept.stop()
     assert started[1].code == 0
+
+
+def test_what_has_nothing_to_do_is_not_started_yet():
+    started, wanted = [], []
+    kept = Kept(lambda: started.append(Process()) or started[-1], lambda: bool(wanted))
+    kept.tend()
+    assert started == []
+    wanted.append("something")
+    kept.tend()
+    kept.tend()
+    assert len(started) == 1

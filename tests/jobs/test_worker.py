@@ -15,13 +15,15 @@ from pathlib import Path
 import polars as pl
 import pytest
 import sqlalchemy as sa
+from served import wait_until
 
+from holdfast.disk import locked
 from holdfast.jobs import State, files
-from holdfast.jobs.worker import MOST_STARTS, _Watch
+from holdfast.jobs.worker import LOCK, MOST_STARTS, _Watch
 from holdfast.model import Model
 from holdfast.registry import Registry
 from holdfast.scoring import score_file
-from holdfast.store import writing
+from holdfast.store import reading, writing
 from holdfast.store.tables import jobs
 
 
@@ -296,3 +298,28 @@ def test_a_job_outlives_its_database(  # noqa: PLR0917 - pytest passes them by n
     finished = until(job, ended)
     assert (finished.state, finished.error) == (State.DONE, None)
     assert book.results(finished, actor="test").read_bytes() == expected(long_table)
+
+
+@pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
+def test_a_worker_whose_turn_comes_while_its_database_is_away_waits_for_it(  # noqa: PLR0917 - pytest passes them by name
+    submit, settings, database, worker, until, trained, postgres, capfd
+):
+    job = submit(trained.table)
+    with locked(files.make_folder(settings.home) / LOCK):
+        before = connections_to(database)
+        started = worker()
+        wait_until(lambda: connections_to(database) > before, "it to stand by")
+        postgres.stop()
+    try:
+        while "database unavailable" not in capfd.readouterr().err:
+            assert started.poll() is None
+            time.sleep(0.05)
+    finally:
+        postgres.start()
+    assert until(job, ended).state == State.DONE
+
+
+def connections_to(database):
+    with reading(database) as connection:
+        mine = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+        return connection.execute(sa.text(mine)).scalar()

@@ -107,13 +107,19 @@ class Client:
     def __init__(self, address: tuple[str, int], timeout: float = LONGEST) -> None:
         self._connection = http.client.HTTPConnection(*address, timeout=timeout)
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
     def ask(
         self, method: str, path: str, body: bytes | None = None, **headers: str
     ) -> tuple[int, http.client.HTTPMessage, bytes]:
         """Send one request, once. Raises `OSError` or `HTTPException` when it is not answered."""
         sent = {name.replace("_", "-"): value for name, value in headers.items()}
         if body is not None:
-            sent["content-type"] = "application/json"
+            sent.setdefault("content-type", "application/json")
         try:
             self._connection.request(method, path, body, sent)
             response = self._connection.getresponse()

@@ -118,13 +118,13 @@ def _command(session: Session, settings: Settings, bound: socket.socket) -> list
 
 
 def _jobs(session: Session, settings: Settings) -> Kept:
-    """The process that scores files in the background; it says no more than this one."""
+    """The process that scores files in the background, once there are any; it says no more than this one."""
     from holdfast.cli.supervisor import Kept  # noqa: PLC0415 - help must not wait for it
-    from holdfast.jobs import start_worker  # noqa: PLC0415 - as above
+    from holdfast.jobs import any_yet, start_worker  # noqa: PLC0415 - as above
 
     if (session.quiet or session.json) and not session.debug and settings.log_level in ("debug", "info"):
         settings = settings.model_copy(update={"log_level": "warning"})
-    return Kept(lambda: start_worker(settings))
+    return Kept(lambda: start_worker(settings), lambda: any_yet(settings.home))
 
 
 def _announced(live: Live, url: str) -> tuple[dict[str, Any], str]:

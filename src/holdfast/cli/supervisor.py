@@ -45,10 +45,12 @@ class Kept:
 
     Args:
         start: starts it.
+        wanted: whether it has anything to do; until then it is not started. Asked often.
     """
 
-    def __init__(self, start: Callable[[], Child]) -> None:
+    def __init__(self, start: Callable[[], Child], wanted: Callable[[], bool] = lambda: True) -> None:
         self._start = start
+        self._wanted = wanted
         self._child: Child | None = None
         self._again = _Again()
 
@@ -57,7 +59,7 @@ class Kept:
         if self._child is not None and self._child.poll() is not None:
             self._child = None
             self._again.ended()
-        if self._child is None and self._again.is_time():
+        if self._child is None and self._again.is_time() and self._wanted():
             self._again.started()
             self._child = self._start()
 

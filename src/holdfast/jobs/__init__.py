@@ -10,7 +10,7 @@ used.
 """
 
 from holdfast.jobs.book import JobBook, QuotaError, UnknownJobError, WrongStateError
-from holdfast.jobs.files import NoRoomError, check_room, shown_name
+from holdfast.jobs.files import NoRoomError, any_yet, check_room, shown_name
 from holdfast.jobs.job import Job, State
 from holdfast.jobs.process import WorkerProcess, follow_parent, start_worker
 
@@ -23,6 +23,7 @@ __all__ = [
     "UnknownJobError",
     "WorkerProcess",
     "WrongStateError",
+    "any_yet",
     "check_room",
     "follow_parent",
     "shown_name",

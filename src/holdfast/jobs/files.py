@@ -47,6 +47,11 @@ def make_folder(home: Path) -> Path:
     return folder
 
 
+def any_yet(home: Path) -> bool:
+    """Whether a file was ever sent here. Costs no query."""
+    return folder_of(home).is_dir()
+
+
 def upload_of(home: Path, job: Job) -> Path:
     """The file to be scored."""
     return folder_of(home) / job.id / f"upload.{job.kind}"

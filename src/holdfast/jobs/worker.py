@@ -26,7 +26,7 @@ from holdfast.jobs.book import JobBook
 from holdfast.jobs.job import Job, State
 from holdfast.model import Model
 from holdfast.scoring import BATCH_ROWS, OutputError, score_file
-from holdfast.store import StoreError
+from holdfast.store import StoreError, reading
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -111,9 +111,11 @@ class Worker:
             self._stopping.wait(STANDBY_SECONDS)
 
     def _work(self) -> None:
-        workflow = _launch(self._settings, self._registry.engine, self._score)
-        _LOG.info("worker ready")
         try:
+            workflow = self._launched()
+            if workflow is None:
+                return
+            _LOG.info("worker ready")
             swept = -SWEEP_SECONDS
             while not self._stopping.is_set():
                 try:
@@ -124,14 +126,29 @@ class Worker:
                     if job is not None:
                         self._see_through(job, workflow)
                         continue
-                except (StoreError, SQLAlchemyError) as error:  # DBOS lets SQLAlchemy's own errors out
-                    _LOG.warning("database unavailable", extra={"fields": {"error": type(error).__name__}})
-                    self._stopping.wait(STANDBY_SECONDS)
+                except _AWAY as error:
+                    self._wait_for_database(error)
                 self._stopping.wait(POLL_SECONDS)
             with self._busy:  # until the job at hand was let go
                 pass
         finally:
             DBOS.destroy()
+
+    def _launched(self) -> Any:
+        """The workflow, once the database answers; none if told to stop before it does."""
+        while not self._stopping.is_set():
+            try:
+                with reading(self._registry.engine):  # of a database that is away DBOS tells the whole trace
+                    pass
+                return _launch(self._settings, self._registry.engine, self._score)
+            except _AWAY as error:
+                DBOS.destroy()
+                self._wait_for_database(error)
+        return None
+
+    def _wait_for_database(self, error: Exception) -> None:
+        _LOG.warning("database unavailable", extra={"fields": {"error": type(error).__name__}})
+        self._stopping.wait(STANDBY_SECONDS)
 
     def _sweep(self, keep: timedelta) -> None:
         """Remove what is older: jobs, their files, their workflows."""
@@ -228,6 +245,9 @@ class Worker:
         }
 
 
+_AWAY = (StoreError, SQLAlchemyError)
+"""Raised while the database is away; DBOS lets SQLAlchemy's own errors out."""
+
 _FAULT = {"code": "internal", "message": "The server failed.", "hint": "Its log says more."}
 _GIVEN_UP = {**_FAULT, "message": f"The worker stopped {MOST_STARTS} times while it was at this file."}
 
@@ -289,6 +309,7 @@ def _launch(settings: Settings, engine: sa.Engine, score: Callable[[str], dict[s
         "executor_id": "worker",  # one at a time, so it may take up what any other left
         "application_version": "1",  # what this one began the next version of Holdfast can finish
         "use_listen_notify": False,
+        "notification_listener_polling_interval_sec": 0.1,  # it sends none, and its end waits for a poll
         "max_executor_threads": 4,
         "log_level": "WARNING",
         "serializer": _Json(),
