@@ -62,11 +62,20 @@ def _host(value: str) -> str:
     return value
 
 
+def _master(value: str) -> str:
+    if not _MASTER.fullmatch(value):
+        raise ValueError("a master is local[*], local[4], spark://host:7077, yarn or k8s://https://host:443")
+    return value
+
+
+_MASTER = re.compile(r"local(\[(\*|[1-9]\d*)\])?|spark://[\w.:,\[\]-]+:\d+|yarn|k8s://\S+")
+
 _HOST = re.compile(r"[\w.-]+|(?P<open>\[)?(?=.*:.*:)[0-9a-fA-F:.]+(%[\w.-]+)?(?(open)\])")
 """A name or an address of IPv4, or one of IPv6, with or without brackets: no scheme, port or path."""
 
 Host = Annotated[str, AfterValidator(_host)]
 Names = Annotated[tuple[Host, ...], NoDecode, BeforeValidator(_split)]
+SparkMaster = Annotated[str, AfterValidator(_master)]
 Origins = Annotated[tuple[Annotated[str, AfterValidator(_origin)], ...], NoDecode, BeforeValidator(_split)]
 
 
@@ -115,7 +124,7 @@ class Settings(BaseSettings):
 
     batch_rows: int = Field(256, ge=1, le=10_000, description="Customers that are scored together at most.")
     batch_wait_ms: float = Field(
-        0, ge=0, le=100, description="Milliseconds to wait for more customers while others are under way."
+        1, ge=0, le=100, description="Milliseconds at most to wait for those who asked a moment ago."
     )
     queue_rows: int = Field(
         2_048, ge=1, description="Customers that may be under way at a time; in batches four times as many."
@@ -139,6 +148,10 @@ class Settings(BaseSettings):
     job_days: int = Field(7, ge=1, description="Days that a finished job's files are kept.")
     memory_mib: int | None = Field(
         None, ge=256, description="Memory for building features; half of the machine's unless given."
+    )
+
+    spark_master: SparkMaster = Field(
+        "local[*]", description="Where --engine spark runs: local[*], spark://host:7077, yarn or k8s://…."
     )
 
     source_url: SecretStr | None = Field(

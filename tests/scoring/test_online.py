@@ -232,26 +232,37 @@ def test_the_next_batch_begins_while_an_earlier_one_waits_for_its_commit():
     asyncio.run(run())
 
 
-def test_while_others_are_unanswered_a_batch_waits_to_grow_until_it_is_full_or_they_are_answered():
+def test_a_batch_waits_for_those_who_asked_a_moment_ago_until_all_ask_again_or_it_is_full():
     async def run():
         commits = Committer()
-        async with batcher(commits, rows=3, wait=30.0) as made:
-            tasks = [asyncio.create_task(made.ask(0))]
-            held = [await commits.next()]
-            tasks += [asyncio.create_task(made.ask(n)) for n in (1, 2)]
+        async with batcher(commits, rows=3, wait=LONG) as made:
+            tasks = [asyncio.create_task(made.ask(n)) for n in (0, 1, 2)]
+            items, done = await commits.next()
+            assert items == [0, 1, 2]  # nobody asked before, so nobody is waited for
+            done(items)
+            await asyncio.gather(*tasks)
+            tasks = [asyncio.create_task(made.ask(n)) for n in (3, 4)]
             await asyncio.sleep(0.05)
             assert commits.idle()
-            tasks.append(asyncio.create_task(made.ask(3)))  # it is full
-            held.append(await commits.next())
-            tasks.append(asyncio.create_task(made.ask(4)))
-            await asyncio.sleep(0.05)
-            assert commits.idle()
-            for items, done in held:
-                done(items)
-            held.append(await commits.next())  # nobody is left to wait for
-            held[2][1](held[2][0])
-            assert await asyncio.gather(*tasks) == [0, 1, 2, 3, 4]
-            assert [items for items, _ in held] == [[0], [1, 2, 3], [4]]
+            tasks.append(asyncio.create_task(made.ask(5)))  # all are there again
+            items, done = await commits.next()
+            assert items == [3, 4, 5]
+            tasks += [asyncio.create_task(made.ask(n)) for n in (6, 7)]  # and these never paused
+            later, done_later = await commits.next()
+            done(items)
+            done_later(later)
+            assert await asyncio.gather(*tasks) == [3, 4, 5, 6, 7]
+
+    asyncio.run(run())
+
+
+def test_a_batch_does_not_wait_for_ever_for_those_who_asked_a_moment_ago():
+    async def run():
+        worker = Worker()
+        async with batcher(worker, wait=0.01) as made:
+            assert await asyncio.gather(made.ask(1), made.ask(2)) == [2, 4]
+            assert await asyncio.wait_for(made.ask(3), 10) == 6
+            assert await asyncio.wait_for(made.ask(4), 10) == 8
 
     asyncio.run(run())
 

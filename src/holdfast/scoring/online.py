@@ -65,7 +65,8 @@ class MicroBatcher(Generic[Item, Result]):
             exception for each item; it may return before that, for what is only waited for (such as a
             commit) keeps no other batch from beginning. Raises only before it has had an effect.
         rows: most rows of a batch; an item with more is a batch of its own.
-        wait: seconds that a batch may wait to grow while earlier ones are not yet answered.
+        wait: seconds that a batch may wait for those who asked a moment ago and do not ask now: they have
+            their answer and are likely to ask again. So clients that never pause come to share batches.
         queue: most rows that may be under way, waiting or not yet answered; beyond them a question fails at
             once, so that those within are answered as soon as ever.
         patience: seconds after which a question fails that is not answered, whatever it waits for.
@@ -97,6 +98,8 @@ class MicroBatcher(Generic[Item, Result]):
         self._idle = threading.Event()
         self._idle.set()
         self._unanswered = 0
+        self._out = 0
+        self._peak = self._expected = 0
         self._next: asyncio.Handle | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -117,6 +120,7 @@ class MicroBatcher(Generic[Item, Result]):
         answer: asyncio.Future[Result] = loop.create_future()
         self._queue.append(_Waiting(item, rows, time.monotonic(), answer))
         self.waiting += rows
+        self._peak = max(self._peak, len(self._queue) + self._out)
         self._idle.clear()
         self._schedule(loop)
         return await answer
@@ -137,7 +141,8 @@ class MicroBatcher(Generic[Item, Result]):
         """See to it that what waits is taken up: now, or when there are more or nobody to wait for."""
         if self._busy or not self._queue:
             return
-        patient = self._wait and self._unanswered and self.waiting < self._rows
+        few = len(self._queue) + self._out < self._expected and self.waiting < self._rows
+        patient = few and self._wait > 0
         if self._next is not None:
             if patient or not isinstance(self._next, asyncio.TimerHandle):
                 return
@@ -152,6 +157,8 @@ class MicroBatcher(Generic[Item, Result]):
         if batch:
             self._busy = True
             self._unanswered += sum(one.rows for one in batch)
+            self._out += len(batch)
+            self._expected, self._peak = self._peak, len(self._queue) + self._out
             late = loop.call_later(self._patience, self._late, loop, batch)
             self._thread.submit(self._do, loop, _Batch(batch, len(batch), late))
         elif not self._queue:
@@ -210,6 +217,7 @@ class MicroBatcher(Generic[Item, Result]):
         results: Sequence[Result | Exception],
     ) -> None:
         self._unanswered -= sum(one.rows for one in part)
+        self._out -= len(part)
         batch.left -= len(part)
         if not batch.left:
             batch.late.cancel()
