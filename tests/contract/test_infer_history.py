@@ -119,7 +119,25 @@ class TestOneTableOfEvents:
         assert table.day_first
         assert table.columns["InvoiceNo"].exclude
         assert table.columns["Quantity"].min < 0
-        assert "rows without one will be rejected" in inferred.notes["tables", "online_retail", "customer"]
+        assert '(20.0%) have no "CustomerID"' in inferred.notes["tables", "online_retail"]
+        assert inferred.history.churn.above == {"Quantity": 0}
+        assert "returns" in inferred.notes["churn", "above", "Quantity"]
+
+    @pytest.mark.parametrize("quantity", [pl.col("Quantity").abs(), pl.col("Quantity") - 5])
+    def test_without_returns_or_with_two_sides_of_a_ledger_all_rows_count(self, invoices, quantity):
+        changed = invoices.with_columns(quantity)
+        assert infer_history({"invoices": changed}).history.churn.above == {}
+
+    def test_numbers_of_invoices_are_names_though_most_are_whole_numbers(self, invoices):
+        number = pl.when(pl.int_range(pl.len()) % 97 > 0).then(pl.col("InvoiceNo").str.strip_prefix("C"))
+        inferred = infer_history({"retail": invoices.with_columns(number.otherwise("InvoiceNo"))})
+        assert inferred.excluded["retail.InvoiceNo"].startswith("identifier")
+
+    def test_what_cannot_be_read_counts_as_missing_and_rejects_no_row(self, invoices):
+        odd = pl.when(pl.int_range(pl.len()) % 997 > 0).then("UnitPrice").otherwise(pl.lit("free of charge"))
+        inferred = infer_history({"retail": invoices.with_columns(UnitPrice=odd)})
+        said = inferred.notes["tables", "retail", "columns", "UnitPrice", "kind"]
+        assert "hold something else and count as missing" in said
 
     def test_a_customer_is_worth_what_one_spends_in_a_year(self, invoices):
         inferred = infer_history({"invoices": invoices})

@@ -139,6 +139,7 @@ def test_doors_can_tell_the_two_kinds_of_contract_apart(folder, load):
         ('table = "calls"', 'table = "people"', 13, "churn.table: cancellation is seen in events"),
         ('table = "calls"', 'table = "cals"', 13, 'churn.table: there is no table "cals"'),
         ("where.topic", "where.tpic", 11, 'table "calls" has no column "tpic"'),
+        ('where.topic = ["cancel"]', "above.topic = 0", 14, 'takes numbers, and "topic" is of kind category'),
         ('begin = "joined"', 'time = "joined"', 27, "tables.people.time: time belongs to events"),
         ('begin = "joined"', 'ongoing = ["No"]', 27, "tables.people.ongoing: ongoing belongs to end"),
         ('time = "at"\n', "", 32, "tables.calls.time: an events table needs time"),
@@ -158,6 +159,13 @@ def test_a_mistake_names_line_and_key(load, before, after, line, says):
     shown = str(caught.value)
     assert says in shown
     assert f"line {line}" in shown
+
+
+@pytest.mark.parametrize("key", ['where.due = ["2024-01-01"]', 'cause = "due"\ncauses = ["2024-01-01"]'])
+def test_dates_are_no_levels(load, key):
+    text = GOOD.replace('where.topic = ["cancel"]', key) + "[tables.calls.columns.due]\nkind = 'date'\n"
+    with pytest.raises(ContractError, match='takes levels, and "due" is a date'):
+        load(text)
 
 
 def test_all_mistakes_are_told_at_once_those_of_features_among_them(load):

@@ -338,6 +338,26 @@ def test_without_active_days_whoever_ever_bought_is_eligible_and_tenure_counts_f
     assert set(labelled(contract, tmp_path, {}).spine["_customer"]) == {"old"}
 
 
+def test_what_is_not_above_the_bound_is_no_sign_of_life(tmp_path):
+    columns = {"pieces": {"kind": "integer"}, "sort": {"kind": "category"}}
+    table = {"kind": "events", "time": "at", "columns": columns}
+    churn = {"event": "inactivity", "table": "sales", "horizon_days": 30, "above": {"pieces": 0}}
+    text = (
+        "customer,at,pieces,sort\n"
+        "returned alone,2024-02-25,-1,a\n"
+        "bought and returned,2024-02-25,2,a\nbought and returned,2024-03-10,-2,a\n"
+        "bought again,2024-02-25,2,a\nbought again,2024-03-10,1,a\n"
+        "unsaid,2024-02-25,2,a\nunsaid,2024-03-10,,a\n"
+        "another sort,2024-02-25,2,a\nanother sort,2024-03-10,2,b\n"
+    )
+    expected = {"bought and returned": "churned", "bought again": "stayed", "unsaid": "churned"}
+    found = labelled(history({"sales": table}, churn, **AS_OF), tmp_path, {"sales.csv": text})
+    assert outcomes(found) == expected | {"another sort": "stayed"}
+    both = churn | {"where": {"sort": ["a"]}}
+    found = labelled(history({"sales": table}, both, **AS_OF), tmp_path, {})
+    assert outcomes(found) == expected | {"another sort": "churned"}
+
+
 def test_the_table_of_customers_says_since_when_and_until_when_one_is_a_customer(tmp_path):
     tables = {
         "customers": {"kind": "customers", "begin": "joined", "end": "left"},

@@ -193,6 +193,7 @@ def words(found: Found, out: Path) -> Iterator[RenderableType]:
         shown.add_row(*map(Text, cells), Text(str(len(table.inputs))))
     yield shown
     where = "".join(f", {column} {' or '.join(levels)}" for column, levels in churn.where.items())
+    where += "".join(f", {column} above {bound:g}" for column, bound in churn.above.items())
     yield Text(
         f"Churn: {churn.event} in {churn.table}{where} within {churn.horizon_days} days; "
         f"snapshots {_snapshots(guessed)}, time zone {guessed.history.clock.time_zone}."
@@ -238,4 +239,4 @@ def _said(notes: Mapping[tuple[str, ...], str]) -> Iterator[tuple[str, str]]:
     """Notes about churn, the clock and whole tables; those about columns are many, and in the file."""
     for path, note in notes.items():
         if path[0] == "churn" or path == ("clock", "first") or (path[0] == "tables" and len(path) == 2):  # noqa: PLR2004 - the table itself
-            yield path[-1], note
+            yield ".".join(path[1:]), note

@@ -21,7 +21,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, Field, PrivateAttr, StrictBool, model_validator
 
-from holdfast.contract.types import Column, Economics, Frozen, Kind, Misfit, Name
+from holdfast.contract.types import NUMERIC, Column, Economics, Frozen, Kind, Misfit, Name
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -151,6 +151,8 @@ class HistoryChurn(Frozen):
     """Where it is seen."""
     where: dict[str, Levels] = Field(default_factory=dict)
     """Cancellation and inactivity: only events whose column has one of these levels."""
+    above: dict[str, Annotated[float, Field(allow_inf_nan=False)]] = Field(default_factory=dict)
+    """Likewise: only events whose number is above this one, such as purchases among purchases and returns."""
     horizon_days: SomeDays
     """How far ahead. For inactivity: how long without an event is churn."""
     lead_days: Days = 0
@@ -170,8 +172,9 @@ class HistoryChurn(Frozen):
 
     @model_validator(mode="after")
     def _coherent(self) -> Self:
-        if self.event is ChurnEvent.END and self.where:
-            raise Misfit("where selects events; an end has none", "where")
+        for name in ("where", "above"):
+            if self.event is ChurnEvent.END and getattr(self, name):
+                raise Misfit(f"{name} selects events; an end has none", name)
         if self.returns is not None and self.event is not ChurnEvent.CANCELLATION:
             raise Misfit("returns belongs to cancellations; intervals say themselves who is back", "returns")
         if self.event is ChurnEvent.CANCELLATION and self.grace_days and self.returns is None:
@@ -277,10 +280,22 @@ class History(Frozen):
             raise Misfit(
                 f'{self.churn.event} is seen in events; "{self.churn.table}" has none', "churn", "table"
             )
-        for column in (*self.churn.where, *([self.churn.cause] if self.churn.cause else [])):
-            if column not in seen.columns:
-                raise Misfit(f'table "{self.churn.table}" has no column "{column}"', "churn")
+        self._selects(seen)
         return self
+
+    def _selects(self, seen: Table) -> None:
+        """What selects events, or says why customers left, are columns that can."""
+        levels = {"where": self.churn.where, "cause": {self.churn.cause} - {None}}
+        for key, columns in {**levels, "above": self.churn.above}.items():
+            for column in columns:
+                if column not in seen.columns:
+                    raise Misfit(f'table "{self.churn.table}" has no column "{column}"', "churn")
+                kind = seen.columns[column].kind
+                place = (key, column) if key != "cause" else (key,)
+                if key == "above" and kind not in NUMERIC:
+                    raise Misfit(f'above takes numbers, and "{column}" is of kind {kind}', "churn", *place)
+                if key != "above" and kind is Kind.DATE:
+                    raise Misfit(f'{key} takes levels, and "{column}" is a date', "churn", *place)
 
     @property
     def files(self) -> dict[str, str]:

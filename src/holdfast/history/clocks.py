@@ -15,10 +15,10 @@ from holdfast.history.problems import HistoryError
 from holdfast.history.settle import literal, quoted, version_key
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from datetime import datetime
 
-    from holdfast.contract.history import History, Table
+    from holdfast.contract.history import History, HistoryChurn, Table
     from holdfast.contract.types import Column
 
 ALWAYS_SQL = "TIMESTAMP '1900-01-01 00:00:00'"
@@ -58,9 +58,10 @@ def latest(table: Table, alias: str) -> str:
     return f"{alias}._superseded IS NULL" if has_versions(table) else "TRUE"
 
 
-def chosen(table: Table, where: Mapping[str, Sequence[str]], alias: str) -> str:
-    """Whether an event has one of the levels that the contract asks for, in each column."""
-    parts = [among(f"{alias}.{quoted(c)}", table.columns[c], levels) for c, levels in where.items()]
+def chosen(table: Table, churn: HistoryChurn, alias: str) -> str:
+    """Whether an event has, in each column, one of the levels or a number above that of the contract."""
+    parts = [among(f"{alias}.{quoted(c)}", table.columns[c], levels) for c, levels in churn.where.items()]
+    parts += [f"{alias}.{quoted(c)} > {bound!r}" for c, bound in churn.above.items()]
     return " AND ".join(parts) or "TRUE"
 
 

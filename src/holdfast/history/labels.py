@@ -118,7 +118,7 @@ def _by_cancellation(history: History) -> str:
         "SELECT _customer, _left, min(_wall) AS _wall, max(_counts) AS _counts, "
         "COALESCE(min(CASE WHEN _counts = 1 THEN _cause END), min(_cause)) AS _cause FROM ("
         f"SELECT c._customer, c._time AS _left, c._time_wall AS _wall{_cause(history, 'c')} "
-        f"FROM {quoted(churn.table)} AS c WHERE {latest(table, 'c')} AND {chosen(table, churn.where, 'c')}"
+        f"FROM {quoted(churn.table)} AS c WHERE {latest(table, 'c')} AND {chosen(table, churn, 'c')}"
         ") AS x GROUP BY _customer, _left"
     )
     final = f"SELECT c.*, CAST(NULL AS TIMESTAMP) AS _back FROM ({cancelled}) AS c"
@@ -158,7 +158,7 @@ def _by_inactivity(history: History) -> str:
     active = (
         f"SELECT e._customer, m.as_of FROM moments AS m JOIN {quoted(churn.table)} AS e "
         f"ON e._time >= m.label_begin AND e._time < m.label_end AND {latest(table, 'e')} "
-        f"AND {chosen(table, churn.where, 'e')} GROUP BY e._customer, m.as_of"
+        f"AND {chosen(table, churn, 'e')} GROUP BY e._customer, m.as_of"
     )
     return (
         "SELECT s._customer, s.as_of, 0 AS _gone, "

@@ -123,6 +123,6 @@ def _leavings(history: History, prepared: Prepared) -> str:
     days = churn.lead_days + churn.horizon_days
     return (
         f"SELECT e._customer, max(e._time) AS _left FROM {quoted(churn.table)} AS e "
-        f"WHERE {latest(table, 'e')} AND {chosen(table, churn.where, 'e')} GROUP BY e._customer "
+        f"WHERE {latest(table, 'e')} AND {chosen(table, churn, 'e')} GROUP BY e._customer "
         f"HAVING max(e._time) + INTERVAL '{days}' DAY <= {instant(prepared.until)}"
     )

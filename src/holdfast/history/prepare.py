@@ -242,7 +242,7 @@ class _Preparation:
         if churn.event is ChurnEvent.END:
             return settler.first_left(out, "_end", latest(table, "t"))
         if churn.event is ChurnEvent.CANCELLATION:
-            where = f"{latest(table, 't')} AND {chosen(table, churn.where, 't')}"
+            where = f"{latest(table, 't')} AND {chosen(table, churn, 't')}"
             return settler.first_left(out, "_time", where)
         return None
 
@@ -308,12 +308,11 @@ def _of_source(name: str, source: Source, error: SourceError) -> HistoryError:
 def _key(history: History, stamps: dict[str, str | None], names: dict[str, str]) -> str:
     """What the prepared files depend on: the tables and the clock, not how far ahead churn is looked for."""
     said = history.canonical()
-    churn = {
-        part: said["churn"].get(part) for part in ("event", "table", "returns", "where", "cause", "causes")
-    }
+    parts = ("event", "table", "returns", "where", "above", "cause", "causes")
+    churn = {part: said["churn"].get(part) for part in parts}
     clock = {part: said.get("clock", {}).get(part) for part in ("time_zone", "until")}
-    parts = [FORMAT, said["tables"], history.customers, churn, clock, stamps, names]
-    return json.dumps(parts, sort_keys=True, ensure_ascii=False)
+    told = [FORMAT, said["tables"], history.customers, churn, clock, stamps, names]
+    return json.dumps(told, sort_keys=True, ensure_ascii=False)
 
 
 def _whole(file: Path, size: int) -> bool:

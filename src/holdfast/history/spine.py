@@ -105,7 +105,7 @@ def _by_cancellation(history: History) -> str:
     table, name = history.tables[churn.table], quoted(churn.table)
     gone = (
         "SELECT c._customer, m.as_of, max(c._time) AS _left FROM moments AS m "
-        f"JOIN {name} AS c ON {visible(table, 'c')} AND {chosen(table, churn.where, 'c')} "
+        f"JOIN {name} AS c ON {visible(table, 'c')} AND {chosen(table, churn, 'c')} "
         "GROUP BY c._customer, m.as_of"
     )
     if churn.returns is not None:
@@ -141,7 +141,7 @@ def _by_inactivity(history: History) -> str:
         recent = " AND e._time >= m.active_from" if churn.active_days is not None else ""
         active = (
             f"SELECT e._customer, m.as_of FROM moments AS m JOIN {name} AS e "
-            f"ON {visible(table, 'e')} AND {chosen(table, churn.where, 'e')}{recent} "
+            f"ON {visible(table, 'e')} AND {chosen(table, churn, 'e')}{recent} "
             "GROUP BY e._customer, m.as_of"
         )
     present = _registered(history)
@@ -178,7 +178,7 @@ def _first_seen(history: History, names: list[str], *, tenure: bool = True) -> s
         table = history.tables[name]
         at = began(table, "t")
         where = (
-            chosen(table, history.churn.where, "t")
+            chosen(table, history.churn, "t")
             if history.churn.event is ChurnEvent.INACTIVITY
             else "TRUE"
         )

@@ -28,7 +28,7 @@ TYPES: dict[Kind, pl.DataType] = {
 def own_columns(history: History, name: str) -> dict[str, Column]:
     """The columns of a table that are read beside its clocks: all but those excluded and not asked for."""
     table, churn = history.tables[name], history.churn
-    asked = {*churn.where, churn.cause} if name == churn.table else set[str | None]()
+    asked = {*churn.where, *churn.above, churn.cause} if name == churn.table else set[str | None]()
     return {c: column for c, column in table.columns.items() if not column.exclude or c in asked}
 
 

@@ -132,9 +132,10 @@ def _typed(frame: pl.DataFrame, name: str, column: Column) -> pl.Series:
 
 def _set_identifier(verdict: Verdict, profile: Profile) -> None:
     reason = identifier_reason(profile, verdict.column.kind) if profile.is_readable else None
-    names = verdict.column.kind in (Kind.INTEGER, Kind.CATEGORY) and is_key(profile.words)
-    codes = verdict.column.kind is Kind.CATEGORY and bool(profile.words)
-    numbered = codes and profile.words[-1] in ("no", "number")
+    names_kind = verdict.column.kind in (Kind.INTEGER, Kind.CATEGORY)
+    names = names_kind and is_key(profile.words)
+    numbered = names_kind and profile.words[-1:] in (("no",), ("number",))
+    codes = verdict.column.kind is Kind.CATEGORY
     event = codes and len(profile.words) == 1 and profile.words[0] in EVENTS  # invoice, order, session
     if reason is None and (names or numbered or event) and profile.distinct > OPEN_LEVELS:
         reason = f"{profile.distinct:,} different values, and its name says that they are names"
@@ -223,3 +224,5 @@ def finish(everything: Sequence[Fields]) -> None:
         for verdict in fields.verdicts.values():
             if verdict.column.exclude:
                 verdict.notes = {}  # the reason says what there is to say
+            for path, note in verdict.notes.items():  # a history keeps the row, as a single table does not
+                verdict.notes[path] = note.replace("will be rejected", "count as missing")

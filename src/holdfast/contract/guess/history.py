@@ -264,7 +264,7 @@ def _put_together(
 ) -> tuple[History, dict[NotePath, str]]:
     """The whole contract and its notes; ``history`` has the keys that are already known."""
     economics, money = _economics(everything, leaving, until)
-    notes: dict[NotePath, str] = {("churn", key): note for key, note in leaving.notes.items()}
+    notes: dict[NotePath, str] = {("churn", *key.split(".", 1)): note for key, note in leaving.notes.items()}
     notes |= {("economics", key): note for key, note in money.items()}
     tables = {}
     for fields in everything:

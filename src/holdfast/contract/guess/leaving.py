@@ -31,7 +31,7 @@ class Leaving:
 
     churn: HistoryChurn
     notes: dict[str, str] = field(default_factory=dict)
-    """Key of ``[churn]`` to a sentence."""
+    """Key of ``[churn]``, such as ``event`` or ``where.type``, to a sentence."""
     left: pl.DataFrame | None = None
     """``customer`` and ``left`` (Boolean): who has left by the end of the data, as a rough guess."""
     aside: bool = False

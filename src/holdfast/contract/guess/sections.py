@@ -103,11 +103,11 @@ def table_section(fields: Fields, source: str) -> tuple[Table, dict[tuple[str, .
     )
     notes: dict[tuple[str, ...], str] = {
         ("kind",): placed.why,
-        ("customer",): f"{look.customers.n_unique():,} different values in {look.frame.height:,} rows",
+        (
+            "customer",
+        ): f"{look.customers.drop_nulls().n_unique():,} different values in {look.frame.height:,} rows",
     }
     missing = look.customers.null_count()
-    if missing:
-        notes["customer",] += f"; {missing:,} rows without one will be rejected"
     if clocks.time is not None:
         days = clocks.time.days.drop_nulls()
         notes["begin" if spans else "time",] = f"{days.min()!s} to {days.max()!s}"
@@ -121,8 +121,12 @@ def table_section(fields: Fields, source: str) -> tuple[Table, dict[tuple[str, .
         notes["id",] = (
             "rows with one id are versions of one fact" if placed.versions else "each row has its own"
         )
-    if clocks.notes:
-        notes[()] = "; ".join(clocks.notes)
+    about = list(clocks.notes)
+    if missing:
+        share = missing / look.frame.height
+        about.append(f'{missing:,} rows ({share:.1%}) have no "{look.key.name}": nobody\'s, so rejected')
+    if about:
+        notes[()] = "; ".join(about)
     for name, verdict in fields.verdicts.items():
         notes |= {("columns", name, *path): note for path, note in verdict.notes.items()}
     return table, notes

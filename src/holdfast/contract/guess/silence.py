@@ -9,6 +9,7 @@ import polars as pl
 
 from holdfast.contract.guess.cancellations import LEAVING
 from holdfast.contract.guess.leaving import HORIZONS, SIDE, Leaving
+from holdfast.contract.guess.spending import returns_of, values_of
 from holdfast.contract.history import ChurnEvent, HistoryChurn, TableKind
 
 if TYPE_CHECKING:
@@ -24,22 +25,32 @@ USUAL_GAPS = 0.75
 
 def by_inactivity(everything: Sequence[Fields], until: date, horizon: int | None) -> Leaving | None:
     """Churn as no event in the whole horizon; none if there are no events."""
-    events = [one.placed for one in everything if one.placed.kind is TableKind.EVENTS]
+    events = [one for one in everything if one.placed.kind is TableKind.EVENTS]
     if not events:
         return None
-    placed = max(events, key=_fitness)
+    fields = max(events, key=lambda one: _fitness(one.placed))
+    placed = fields.placed
     time = placed.clocks.time
     assert time is not None  # noqa: S101 - events have one
-    days = pl.DataFrame({"customer": placed.look.customers, "day": time.days}).drop_nulls().unique()
+    days = pl.DataFrame({"customer": placed.look.customers, "day": time.days})
+    above: dict[str, float] = {}
+    notes = {}
+    if (returned := returns_of(fields)) is not None:
+        column, notes[f"above.{column}"] = returned
+        days = days.filter(values_of(fields, column) > 0)
+        above = {column: 0.0}
+    days = days.drop_nulls().unique()
     gap = (pl.col("day") - pl.col("day").shift(1).over("customer", order_by="day")).dt.total_days()
     gaps = days.select(gap).to_series().drop_nulls()
     chosen, why = horizon or HORIZONS[2], "as asked for"
     if horizon is None:
         chosen, why = _horizon_of_gaps(gaps, days, until)
-    churn = HistoryChurn(event=ChurnEvent.INACTIVITY, table=placed.look.name, horizon_days=chosen)
+    churn = HistoryChurn(
+        event=ChurnEvent.INACTIVITY, table=placed.look.name, above=above, horizon_days=chosen
+    )
     silent = pl.col("day").max() <= until - timedelta(days=chosen)
     left = days.group_by("customer").agg(left=silent)
-    notes = {
+    notes |= {
         "event": f'nothing says that a customer left; whoever has no row in "{placed.look.name}" for so long '
         "counts as gone",
         "horizon_days": why,

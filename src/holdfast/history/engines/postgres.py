@@ -165,7 +165,7 @@ class Reading:
         table = self._history.tables[churn.table]
         left, where = "_end", latest(table, "t")
         if churn.event is ChurnEvent.CANCELLATION:
-            left, where = "_time", f"{where} AND {chosen(table, churn.where, 't')}"
+            left, where = "_time", f"{where} AND {chosen(table, churn, 't')}"
         query = (
             f"SELECT percentile_disc(0.01) WITHIN GROUP (ORDER BY t.{left}) "
             f"FROM {quoted(churn.table)} AS t WHERE {where}"
