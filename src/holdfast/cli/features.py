@@ -20,10 +20,6 @@ if TYPE_CHECKING:
     from holdfast.history.feature import HistoryFeature
 
 ENGINES = ("duckdb", "postgres", "spark")
-"""Whose SQL is shown."""
-
-BUILDERS = ("duckdb", "postgres")
-"""Of them, those that build."""
 
 features = Group("Build the features of a history, list them, and show what each means.")
 
@@ -36,6 +32,7 @@ OfContract = Annotated[
     "holdfast features build churn.toml --as-of 2024-06-01 --out features.parquet",
     "holdfast features build churn.toml --out training.parquet",
     "holdfast features build churn.toml --engine postgres",
+    "holdfast features build churn.toml --engine spark",
 )
 def build(
     session: Session,
@@ -63,41 +60,32 @@ def build(
     ] = None,
     engine: Annotated[
         str,
-        typer.Option("--engine", help="duckdb, or postgres: in the database where the tables live."),
+        typer.Option(
+            "--engine",
+            help="duckdb; postgres: in the database where the tables live; spark: where "
+            "HOLDFAST_SPARK_MASTER says.",
+        ),
     ] = "duckdb",
 ) -> None:
     """Build the features of everyone eligible, as known at one moment or at every snapshot.
 
     One row a customer and moment. Nothing in it happened, or became known, after that moment, but the label.
-    With --engine postgres the tables stay in their database, which does the work and is only read.
+    With --engine postgres the tables stay in their database, which does the work and is only read. With
+    --engine spark the tables are prepared here and Spark does the rest.
     """
     from holdfast.contract.load import load_history  # noqa: PLC0415 - help must not wait for it
     from holdfast.errors import UsageError, nearest  # noqa: PLC0415 - as above
-    from holdfast.history.build import build as make  # noqa: PLC0415 - as above
-    from holdfast.history.build import folder_of  # noqa: PLC0415 - as above
-    from holdfast.history.prepare import prepare  # noqa: PLC0415 - as above
+    from holdfast.history.build_by import build_by  # noqa: PLC0415 - as above
 
-    if engine not in BUILDERS:
-        raise UsageError(f'Nothing is built by "{engine}".', hint=nearest(engine, BUILDERS))
+    if engine not in ENGINES:
+        raise UsageError(f'There is no engine "{engine}".', hint=nearest(engine, ENGINES))
     history = load_history(contract)
-    settings = session.settings
     with session.progress() as progress:
         try:
-            if engine == "postgres":
-                from holdfast.history.build_in_place import build_in_postgres  # noqa: PLC0415 - as above
-
-                built, found = build_in_postgres(
-                    history, out, settings=settings, as_of=as_of, labels=labels, progress=progress
-                )
-                rejects = None
-            else:
-                folder = folder_of(session.home, history)
-                prepared = prepare(history, contract.parent, folder, settings=settings, progress=progress)
-                found, rejects = prepared.counts, prepared.rejects
-                built = make(
-                    history, prepared, out, as_of=as_of, labels=labels,
-                    memory_mib=memory or settings.memory_mib, progress=progress,
-                )  # fmt: skip
+            built, found, rejects = build_by(
+                engine, history, contract.parent, out, settings=session.settings, as_of=as_of, labels=labels,
+                memory_mib=memory, progress=progress,
+            )  # fmt: skip
         except OSError as error:
             raise UsageError(
                 f"The file cannot be written: {error.strerror or error}.",

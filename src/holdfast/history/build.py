@@ -168,7 +168,9 @@ def record_contract(history: History) -> Contract:
     return Contract(name=history.name, churn=LABEL, economics=history.economics, columns=columns)
 
 
-def joined_sql(history: History, features: Sequence[HistoryFeature], *, labels: bool) -> str:
+def joined_sql(
+    history: History, features: Sequence[HistoryFeature], *, labels: bool, ordered: bool = True
+) -> str:
     """The built table: features, those of one's own from the tables ``_own_NAME``, and ``labels``."""
     own = [feature for feature in features if feature.query is not None]
     columns = ["f._customer AS customer", "f.as_of"]
@@ -181,7 +183,8 @@ def joined_sql(history: History, features: Sequence[HistoryFeature], *, labels: 
     if labels:
         columns += ["CAST(l.churned AS TINYINT) AS churned", "l.outcome", "l.left_at"]
         query += " LEFT JOIN labels AS l ON l._customer = f._customer AND l.as_of = f.as_of"
-    return f"SELECT {', '.join(columns)} {query} ORDER BY f._customer, f.as_of"
+    order = " ORDER BY f._customer, f.as_of" if ordered else ""
+    return f"SELECT {', '.join(columns)} {query}{order}"
 
 
 def _run_own(engine: Duck, history: History, feature: HistoryFeature, looks: pl.DataFrame) -> None:
