@@ -12,9 +12,10 @@ from database_worlds import contract, world
 from fastapi.testclient import TestClient
 
 from holdfast.api.app import create_app
-from holdfast.api.built import NOT_ELIGIBLE, completed, open_features
+from holdfast.api.built import NO_TABLES, NOT_ELIGIBLE, completed, open_features
 from holdfast.api.intake import Intake
 from holdfast.api.live import Live, Serving
+from holdfast.cli.serve import announced
 from holdfast.history.build import record_contract
 from holdfast.history.build_in_place import build_in_postgres
 from holdfast.history.live import LiveFeatures
@@ -146,3 +147,24 @@ def test_without_a_database_whole_records_are_needed(shop):
     model = shop[2]
     assert open_features(model, Settings()) is None
     assert open_features(model, Settings(source_url="mysql://u@h/d")) is None
+
+
+@pytest.mark.parametrize("name", ["customer_id", "customer"])
+def test_an_id_that_nothing_can_be_built_of_is_no_customer_of_whom_nothing_is_known(shop, monkeypatch, name):
+    client, frame, model = shop
+    monkeypatch.setattr(client.app.state.live, "current", Serving(model, Intake(model.contract)))
+    told = client.post("/predict", json={name: frame["customer"][0]})
+    assert told.status_code == 422
+    assert [(one["field"], one["reason"]) for one in told.json()["errors"]] == [(name, NO_TABLES)]
+    whole = frame.select(list(model.contract.inputs)).row(1, named=True) | {"customer": "C2"}
+    assert client.post("/predict", json=whole).status_code == 200
+
+
+def test_the_server_announces_an_id_where_that_is_enough_and_no_endless_record_where_not(shop, monkeypatch):
+    live = shop[0].app.state.live
+    assert announced(live, "http://x")[1].splitlines()[2].endswith("""'{"customer_id": "C-0001"}'""")
+    monkeypatch.setattr(live, "current", Serving(shop[2], Intake(shop[2].contract)))
+    document, words = announced(live, "http://x")
+    assert "holdfast score churn.toml" in words
+    assert "curl" not in words
+    assert document["example"].count(":") > len(shop[2].contract.inputs)

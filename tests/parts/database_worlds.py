@@ -31,7 +31,7 @@ CHURN: dict[str, dict[str, Any]] = {
     },
     "inactivity": {
         "event": "inactivity", "table": "payments", "horizon_days": 30, "active_days": 90,
-        "where": {"online": ["yes"]}, "above": {"amount": 50}, "min_tenure_days": 5,
+        "where": {"online": ["yes"]}, "min_tenure_days": 5,
     },
 }  # fmt: skip
 

@@ -23,6 +23,10 @@ AS_OF = "as_of"
 UNKNOWN = "the tables have no such customer"
 NOT_ELIGIBLE = "no customer at that moment by the contract: gone, not one yet, or not active"
 AWAY = "the database of the tables did not answer"
+NO_TABLES = (
+    "an id alone says nothing here: the model's tables are files, or HOLDFAST_SOURCE_URL does not say where "
+    "they are; of files, `holdfast score` answers for all customers"
+)
 _OLDEST = 1900
 _NO_MOMENT = "no moment such as 2024-06-01 or 2024-06-01T12:00:00+02:00"
 
@@ -103,6 +107,19 @@ def completed(features: LiveFeatures, id_column: str, records: Sequence[object])
             asked.setdefault(found.as_of, []).append(found)
     for as_of, some in asked.items():
         _build(features, id_column, as_of, some, made)
+    return made
+
+
+def ids_refused(id_column: str, records: Sequence[object]) -> Completed:
+    """Refuse records that have nothing but an id where nothing can build them; leave the others.
+
+    Taken as whole records they would be of customers of whom nothing is known.
+    """
+    made = Completed(list(records))
+    for index, record in enumerate(records):
+        if isinstance(record, dict) and _bare(record, id_column):
+            name = CUSTOMER_ID if CUSTOMER_ID in record else id_column
+            _refuse(made, Reject(index, name, _shown(record[name]), NO_TABLES))
     return made
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from holdfast.api import metrics, wire
-from holdfast.api.built import completed
+from holdfast.api.built import completed, ids_refused
 from holdfast.api.forms import Outcome
 from holdfast.api.problems import RepeatedKeyError
 from holdfast.api.scoring import at_once, explain, rejects_between, score
@@ -150,8 +150,9 @@ class Desk:
         starts = [*accumulate(len(span.records) for span in spans)]
         moments: Mapping[int, datetime] = {}
         refused: Mapping[int, Reject] = {}
-        if serving.features is not None and (column := serving.intake.contract.id_column) is not None:
-            made = completed(serving.features, column, records)
+        if serving.from_tables and (column := serving.intake.contract.id_column) is not None:
+            features = serving.features
+            made = completed(features, column, records) if features else ids_refused(column, records)
             records, refused, moments = made.records, made.rejects, made.moments
             give_way()
         scored = score(serving, records, starts[:-1], self._cache, give_way)

@@ -56,6 +56,11 @@ class Serving:
     features: LiveFeatures | None = None
     """Builds the records of customers of whom only the id is sent, if it is known where."""
 
+    @property
+    def from_tables(self) -> bool:
+        """Whether records of this model are built from the tables of a history."""
+        return self.model.history is not None
+
     @cached_property
     def identity(self) -> bytes:
         """Tells this version from any other, also of other homes: hash of its label and manifest."""

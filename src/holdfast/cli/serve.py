@@ -68,7 +68,7 @@ def _answer(session: Session, settings: Settings, bound: socket.socket, *, one_o
         jobs = None if one_of_many else _jobs(session, settings)
 
         def ready() -> None:
-            document, words = _announced(live, url_of(bound))
+            document, words = announced(live, url_of(bound))
             if one_of_many:
                 print(json.dumps({"ready": [document, words]}), flush=True)  # noqa: T201 - told to the supervisor
             else:
@@ -127,8 +127,10 @@ def _jobs(session: Session, settings: Settings) -> Kept:
     return Kept(lambda: start_worker(settings), lambda: any_yet(settings.home))
 
 
-def _announced(live: Live, url: str) -> tuple[dict[str, Any], str]:
+def announced(live: Live, url: str) -> tuple[dict[str, Any], str]:
     """What is served where, as a document and in words."""
+    from holdfast.api.intake import CUSTOMER_ID  # noqa: PLC0415 - help must not wait for it
+
     current = live.current
     document: dict[str, Any] = {"url": url, "docs": f"{url}/docs", "model": None, "example": None}
     if current is None:
@@ -137,12 +139,22 @@ def _announced(live: Live, url: str) -> tuple[dict[str, Any], str]:
         found = f"{trouble.reason}\n{trouble.hint}" if trouble else found
         words = f"{found}\nThe server waits for it at {url} and takes it up by itself. Ctrl-C stops it."
         return document, words
-    body = shlex.quote(json.dumps(current.intake.example, ensure_ascii=False))
+    whole = current.intake.example
+    example = whole if current.features is None else {CUSTOMER_ID: "C-0001"}
+    body = shlex.quote(json.dumps(example, ensure_ascii=False))
     ask = f"curl {url}/predict -H 'content-type: application/json' -d {body}"
     document["model"] = {"name": current.model.name, "version": current.model.version}
     document["example"] = ask
     words = (
         f'Holdfast answers at {url} with {current.model.version} of "{current.model.name}".\n'
-        f"Try it in a browser: {url}/docs\nOr here: {ask}\nCtrl-C stops it."
+        f"Try it in a browser: {url}/docs\n"
     )
-    return document, words
+    if current.from_tables and current.features is None:
+        words += (
+            "Its records are built from tables. Of files, `holdfast score churn.toml` answers for everybody.\n"
+            "With the tables in PostgreSQL and HOLDFAST_SOURCE_URL set, an id is enough here; until then it\n"
+            f"takes whole records of {len(whole):,} fields, such as those of `holdfast features build`.\n"
+        )
+    else:
+        words += f"Or here: {ask}\n"
+    return document, f"{words}Ctrl-C stops it."

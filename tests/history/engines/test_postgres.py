@@ -64,7 +64,11 @@ def counted(counts):
 @given(st.integers(0, 2**32), st.sampled_from([*CHURN]), st.sampled_from(["UTC", "Europe/Berlin"]))
 def test_what_is_built_in_postgresql_equals_what_is_built_from_files(at, tmp_path_factory, seed, event, zone):
     world(seed).into(at)
-    files, counts, place, counts_there = both(contract(event, zone), at, tmp_path_factory.mktemp("world"))
+    history = contract(event, zone)
+    if event == "inactivity":
+        above = history.churn.model_copy(update={"above": {"amount": 5.0}})
+        history = history.model_copy(update={"churn": above})
+    files, counts, place, counts_there = both(history, at, tmp_path_factory.mktemp("world"))
     assert counted(counts_there) == counted(counts)
     one, other = files.frame(), place.frame()
     assert one.schema == other.schema
