@@ -151,7 +151,7 @@ def announced(live: Live, url: str) -> tuple[dict[str, Any], str]:
     )
     if current.from_tables and current.features is None:
         words += (
-            "Its records are built from tables. Of files, `holdfast score churn.toml` answers for everybody.\n"
+            "Its records are built from tables. Of files, `holdfast score churn.toml` scores everybody.\n"
             "With the tables in PostgreSQL and HOLDFAST_SOURCE_URL set, an id is enough here; until then it\n"
             f"takes whole records of {len(whole):,} fields, such as those of `holdfast features build`.\n"
         )
