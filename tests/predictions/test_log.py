@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from holdfast.predictions import COLUMNS, Answered, LogError, PredictionLog, Reply
+from holdfast.predictions import COLUMNS, Answered, LogError, PredictionLog, Reply, groups, replay, watch
 from holdfast.predictions import log as module
 from holdfast.predictions.spool import Spool
 from holdfast.store import engine, insert_rows, reading, writing
@@ -64,7 +64,9 @@ def asked(log: PredictionLog, *wanted: Answered) -> list:
 @pytest.fixture
 def make_log(tmp_path, monkeypatch):
     """Starts logs, and ends them with the test."""
-    monkeypatch.setattr(module, "PROBE_SECONDS", 0.05)
+    monkeypatch.setattr(watch, "PROBE_SECONDS", 0.05)
+    monkeypatch.setattr(replay, "AGAIN_SECONDS", 0.05)
+    monkeypatch.setattr(replay, "ADOPT_SECONDS", 0.1)
     monkeypatch.setattr(module, "IDLE_SECONDS", 0.1)
     logs = []
 
@@ -256,7 +258,7 @@ def test_few_rows_do_not_wait_for_all_the_batches_before_them_nor_the_batches_fo
         log.put([answered(*(f"{name}{at}" for at in range(rows)))], done)
 
     for name in ("batch 1", "batch 2", "batch 3"):
-        put(name, rows=module.LARGE_GROUP_ROWS)
+        put(name, rows=groups.LARGE_GROUP_ROWS)
     put("one", then=lambda: put("two"))
     log.start()
     until(lambda: len(order) == 5)
