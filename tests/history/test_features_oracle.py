@@ -132,6 +132,9 @@ def amounts(column, seen, within):
         f"payments_{column}_max_ever": max(values(seen, column), default=None),
         f"payments_{column}_mean_last30": mean(values(newest, column)),
         f"payments_{column}_last": mean(values(last, column)),
+        f"payments_{column}_last_ratio": ratio(
+            mean(values(last, column)), percentile(values(within[LONG], column), 0.9)
+        ),
         f"payments_{column}_trend": ratio(recent / 30, earlier / 90) if abs(earlier) > 1e-9 else None,
     }
 
@@ -179,6 +182,7 @@ def of_plans(rows, as_of):
         "plans_price": price,
         "plans_price_sum_in_force": sum(values(force, "price")),
         "plans_price_change": price - before[0]["price"] if changed else None,
+        "plans_price_change_ratio": ratio(price, before[0]["price"]) if changed else None,
         "plans_auto": newest and newest["auto"],
         "plans_days_until_term": newest and newest["term"] and days(newest["term"] - as_of),
     }

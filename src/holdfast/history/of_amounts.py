@@ -76,6 +76,14 @@ def _newest(source: Source, one: Input) -> Iterator[HistoryFeature]:
     some = Totals(one.slug, one.told.kind, "last", "_rank = 1", "ordered")
     doc = f"Mean of {one.column} of the newest of the {source.name}: of one, unless several are as new."
     yield source.feature((one.slug, "last"), doc, some.mean, some.total, some.count, unit=one.column)
+    high = Totals(one.slug, one.told.kind, f"{source.longest}d", within(source.longest)).quantile("0.9")
+    doc = (
+        f"The same, divided by the 90th percentile of {_of(source, one, source.longest)}: whether little is "
+        "little for this customer; missing where that is 0."
+    )
+    value = f"({some.mean}) / NULLIF({high.name}, 0)"
+    name = (one.slug, "last_ratio")
+    yield source.feature(name, doc, value, some.total, some.count, high, unit="ratio")
 
 
 def _trend(source: Source, one: Input) -> Iterator[HistoryFeature]:

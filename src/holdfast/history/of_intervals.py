@@ -77,6 +77,9 @@ def _attributes(source: Source) -> Iterator[HistoryFeature]:
         doc = f"The {of}, less that of the one that began before it."
         value = f"{part.name} - {before.name}"
         yield source.feature((one.slug, "change"), doc, value, part, before, unit=one.column)
+        doc = f"The {of}, divided by that of the one that began before it; missing where that is 0."
+        value = f"{part.name} / NULLIF({before.name}, 0)"
+        yield source.feature((one.slug, "change_ratio"), doc, value, part, before, unit="ratio")
 
 
 def _dates(source: Source) -> Iterator[HistoryFeature]:
