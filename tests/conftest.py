@@ -44,6 +44,18 @@ def _no_settings_of_this_machine(tmp_path_factory) -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _quick_passwords() -> Iterator[None]:
+    """Argon2 at its least cost: the tenth of a second that it takes on purpose is most of many tests."""
+    from pwdlib import PasswordHash  # noqa: PLC0415 - as below
+    from pwdlib.hashers.argon2 import Argon2Hasher  # noqa: PLC0415 - as below
+
+    quick = PasswordHash((Argon2Hasher(time_cost=1, memory_cost=8, parallelism=1),))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("holdfast.access.passwords._hasher", lambda: quick)
+        yield
+
+
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[RealPostgres]:
     """A real server; ``postgres.url()`` makes an empty database. Whoever stops it starts it again."""
@@ -167,7 +179,7 @@ def trained(tmp_path_factory) -> Iterator[Shop]:
     write_contract(inferred, contract_file, table)
     champion, challenger = (
         train(customers, inferred.contract, budget=1.0, models=[name], seed=1, home=home).model
-        for name in ("lightgbm", "logistic_regression")
+        for name in ("catboost", "logistic_regression")  # the quickest to import: many processes load it
     )
     before = _dump(home / "holdfast.db")
     yield Shop(customers, table, contract_file, inferred.contract, home, champion, challenger)

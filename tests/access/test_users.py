@@ -4,7 +4,7 @@ import pytest
 import sqlalchemy as sa
 
 from holdfast.access import NameTakenError, Role, UnknownNameError
-from holdfast.access.passwords import is_password
+from holdfast.access.passwords import _hasher, is_password
 from holdfast.access.users import change_user, create_user, delete_user, list_users
 from holdfast.errors import UsageError
 from holdfast.store import reading
@@ -30,6 +30,10 @@ def test_a_password_is_stored_as_argon2_and_nowhere_else(database):
     assert not is_password(PASSWORD + "x", user.password)
     assert not is_password("nobody has this password", None)
     assert "argon2" not in repr(user.as_dict())
+
+
+def test_guessing_costs_what_rfc_9106_recommends():
+    assert "$m=65536,t=3,p=4$" in _hasher().hash(PASSWORD)  # taken before tests have it cost less
 
 
 @pytest.mark.parametrize("name", ["", "a b", "-a", "é", "a" * 101, "a\x00"])

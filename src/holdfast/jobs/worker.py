@@ -48,7 +48,7 @@ MOST_STARTS = 10
 EXPLAINED_ROWS = 5_000
 """Rows at a time where reasons are wanted, which take long: a cancel waits for a batch."""
 NICE = 10
-"""Predictions go first."""
+"""How nice scoring is: predictions go first."""
 
 LOCK = ".worker"
 PRIVATE = ("source", "out", "rejects", "repair_examples", "unseen_examples")
@@ -101,7 +101,6 @@ class Worker:
 
     def run(self) -> None:
         """Work until `stop`, once no other worker does."""
-        os.nice(NICE)
         lock = files.make_folder(self._settings.home) / LOCK
         while not self._stopping.is_set():
             with locked(lock, wait=False) as mine:
@@ -180,6 +179,8 @@ class Worker:
 
     def _score(self, job_id: str) -> dict[str, Any]:
         """Score a job's file; returns its state and what else is to be written down."""
+        # On Linux that holds for this thread and those that it starts: beginning and leaving are quick.
+        os.nice(max(0, NICE - os.nice(0)))
         with self._busy:
             if self._stopping.is_set():
                 raise _Stopped
