@@ -170,12 +170,15 @@ def test_a_known_at_that_is_a_day_alone_is_that_days_end(tmp_path):
 @pytest.mark.parametrize(
     ("at", "until"),
     [
-        ("2024-03-30 14:00", "2024-03-30 23:00:00"),
+        ("2024-03-30 14:00", "2024-03-30 13:00:01"),  # more may have happened on that day
+        ("2024-03-30T23:30:00.9Z", "2024-03-30 23:30:01"),
         ("2024-03-31", "2024-03-31 22:00:00"),  # what happens at a midnight belongs to the day that begins
-        ("2024-03-30T23:30:00Z", "2024-03-31 22:00:00"),
+        ("2024-03-30", "2024-03-30 23:00:00"),
     ],
 )
-def test_all_is_known_until_the_midnight_after_the_last_event(tmp_path, at, until):
+def test_all_is_known_until_the_last_event_or_the_end_of_its_day_where_it_is_a_day_alone(
+    tmp_path, at, until
+):
     files = {"sales.csv": f"customer,at,known,amount,sort\na,{at},,1,Sale\n"}
     assert str(prepared(tmp_path, {"sales": SALES}, files, time_zone="Europe/Berlin").until) == until
 

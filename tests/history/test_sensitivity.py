@@ -62,6 +62,13 @@ def test_a_lead_of_no_days_leaves_nobody_time_to_act(tmp_path):
     assert "lead_days" not in warned(counted(tmp_path, END, until="2024-09-01"))
 
 
+def test_ends_on_the_days_of_the_snapshots_are_told(tmp_path):
+    same_day = {"snapshots": ["2024-05-10", "2024-06-10"], "until": "2024-09-01"}
+    found = counted(tmp_path, END | {"lead_days": 0}, **same_day)
+    assert "30 of the 40 who churn leave on the first day that counts" in warned(found)
+    assert "first day" not in warned(counted(tmp_path, END | {"lead_days": 1}, **same_day))
+
+
 def test_a_horizon_shorter_than_the_cycle_of_bills_is_told(tmp_path):
     short = counted(tmp_path, END | {"horizon_days": 14}, monthly_bills=True, until="2024-09-01")
     assert "The horizon of 14 days is shorter than the cycle of bills, 31 days" in warned(short)

@@ -202,7 +202,8 @@ class Clock(Frozen):
     last: date | None = None
     """No snapshot after it; without it, the last is the newest that is not after ``until``."""
     until: date | None = None
-    """All that happened before this day is in the tables; without it, the day after the last event."""
+    """All that happened before this day is in the tables; without it, up to the last event, or the end of its
+    day where that is a day alone."""
     windows: Annotated[tuple[SomeDays, ...], Field(min_length=1, max_length=12)] = WINDOWS
     """Days that features look back."""
 

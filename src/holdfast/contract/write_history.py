@@ -30,7 +30,8 @@ What counts as having left. event: "end" (the last interval of a customer ends),
 """
 _TABLES = """
 One section a table. kind: customers, events or intervals. customer says whose row it is; time (of events),
-begin and end say when; known says when the row became known, and no prediction uses it before.
+begin and end say when; known says when the row became known, and no prediction uses it before. What a row
+says is taken to have been so since then: what is changed in place later is of today, not of the past.
 """
 _FEATURES = """
 Your own features: name to a file with one SQL query, beside this file.

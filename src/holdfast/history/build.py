@@ -253,7 +253,7 @@ def expect_within(looks: pl.DataFrame, until: datetime) -> None:
     beyond = looks.filter(pl.col("as_of") > until)
     if beyond.height:
         raise HistoryError(
-            f"{beyond['as_of'][0]:%Y-%m-%d} lies after {until:%Y-%m-%d}, "
+            f"{beyond['as_of'][0]:%Y-%m-%d %H:%M} lies after {until:%Y-%m-%d %H:%M} (UTC), "
             "up to which the tables are complete.",
             where="as_of",
             hint="Take an earlier day, or set clock.until if the tables are complete up to a later one.",

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from holdfast.settings import Settings
     from holdfast.sources import Source
 
-FORMAT = 3
+FORMAT = 4
 """Of the prepared files; those of another are made anew."""
 
 STATE = "prepared.json"
@@ -81,7 +81,7 @@ class Prepared:
     """From when on the tables tell what happened (naive UTC): the first event, and not before those who left
     are recorded."""
     until: datetime
-    """All that happened before this moment is in the tables (naive UTC, a midnight of the history's zone)."""
+    """All that happened before this moment is in the tables (naive UTC)."""
 
     def file(self, table: str) -> Path:
         """The Parquet file of a table."""

@@ -158,6 +158,7 @@ def sensitivity(
         Snapshot(**row) for row in own.select("as_of", "mature", "eligible", "churned", "stayed").to_dicts()
     )
     warnings = (
+        *_of_lead(history, variants[0], int(own.filter("mature")["at_once"].sum())),
         *_of_definition(history, variants[0], gaps),
         *_of_outcomes(variants[0], seen, 1 / every),
         *_of_tables(prepared),
@@ -199,8 +200,9 @@ def _counts(engine: Duck, history: History, prepared: Prepared, as_of: Sequence[
         "count(*) FILTER (WHERE outcome = 'churned') AS churned, "
         "count(*) FILTER (WHERE outcome = 'stayed') AS stayed, "
         "count(*) FILTER (WHERE outcome = 'too late') AS too_late, "
-        "count(*) FILTER (WHERE outcome = 'gone') AS gone "
-        f"FROM ({labels_sql(history, prepared.until)}) AS l GROUP BY as_of"
+        "count(*) FILTER (WHERE outcome = 'gone') AS gone, "
+        "count(*) FILTER (WHERE outcome = 'churned' AND left_at < m.label_begin + INTERVAL 1 DAY) AS at_once "
+        f"FROM ({labels_sql(history, prepared.until)}) AS l JOIN moments AS m USING (as_of) GROUP BY as_of"
     )
     mature = looks.select("as_of", (pl.col("label_known") <= prepared.until).alias("mature"))
     return mature.join(counted, on="as_of", how="left").fill_null(0).sort("as_of")
@@ -252,13 +254,25 @@ def _gaps(engine: Duck, history: History) -> list[_Gaps]:
     return found
 
 
-def _of_definition(history: History, own: Variant, gaps: list[_Gaps]) -> list[str]:
+def _of_lead(history: History, own: Variant, at_once: int) -> list[str]:
+    """Whether anybody could act; ``at_once`` of those who churn leave on the first day of the horizon."""
     churn, found = history.churn, []
-    if churn.lead_days == 0:
+    if churn.event is not ChurnEvent.INACTIVITY and at_once > own.churned / 2:
+        found.append(
+            f"{at_once:,} of the {own.churned:,} who churn leave on the first day that counts: ends lie on "
+            "days such as the snapshots' own, and nobody can act. For firsts of months, lead_days = 1 and "
+            "horizon_days = 31 look at the next one instead; set clock.until to what is recorded."
+        )
+    elif churn.lead_days == 0:
         found.append(
             "lead_days is 0: customers count who leave the very day on which they are found, before anybody "
             "can act. Set it to the days that you need."
         )
+    return found
+
+
+def _of_definition(history: History, own: Variant, gaps: list[_Gaps]) -> list[str]:
+    churn, found = history.churn, []
     cycles = sorted((gap for gap in gaps if gap.regular and gap.median > 1), key=lambda gap: gap.median)
     if cycles and churn.horizon_days < cycles[-1].median:
         cycle = cycles[-1]

@@ -65,14 +65,20 @@ def bound_of(history: History, now: datetime) -> datetime:
 
 
 def until_of(history: History, spans: Mapping[str, Span], bound: datetime) -> datetime:
-    """The contract's own, or the midnight after the last event and what became known last (naive UTC)."""
+    """The contract's own, or the second after the last event, or when the last row became known (naive UTC).
+
+    Nothing says that the rest of that day is in the tables, too. Only where the last event is at a midnight,
+    as a day alone is, it stands for that day.
+    """
     if history.clock.until:
         return bound
     last = max(span[1] for span in spans.values() if span[1])
     known = max(span[2] for span in spans.values() if span[2])
     zone = ZoneInfo(history.clock.time_zone)
-    # What happened at a midnight needs the next one; what became known then does not.
-    return max(_midnight_after(last, zone), _midnight_after(known - timedelta(microseconds=1), zone))
+    told = last.replace(microsecond=0) + timedelta(seconds=1)
+    if _midnight_after(last - timedelta(microseconds=1), zone) == last:
+        told = _midnight_after(last, zone)
+    return max(told, known)
 
 
 def _midnight_after(moment: datetime, zone: ZoneInfo) -> datetime:

@@ -177,11 +177,7 @@ def _first_seen(history: History, names: list[str], *, tenure: bool = True) -> s
     for name in names:
         table = history.tables[name]
         at = began(table, "t")
-        where = (
-            chosen(table, history.churn, "t")
-            if history.churn.event is ChurnEvent.INACTIVITY
-            else "TRUE"
-        )
+        where = chosen(table, history.churn, "t") if history.churn.event is ChurnEvent.INACTIVITY else "TRUE"
         parts.append(
             f"SELECT t._customer, min(CASE WHEN t._known <= {at} THEN {at} END) AS _after, "
             f"min(CASE WHEN t._known > {at} THEN t._known END) AS _from "
