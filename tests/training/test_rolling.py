@@ -11,9 +11,11 @@ from holdfast.contract import Contract
 from holdfast.model.calibration import Calibrator
 from holdfast.progress import NullProgress
 from holdfast.training import rehearse as rehearsal
+from holdfast.training import rolling
 from holdfast.training.byperiod import BASE_RATE, PIPELINE, figures_by_period
 from holdfast.training.clock import Clock
 from holdfast.training.examples import load_examples
+from holdfast.training.metrics import row_log_loss
 from holdfast.training.rehearse import rehearse
 from holdfast.training.rolling import backtest
 
@@ -139,8 +141,10 @@ def chosen_of(examples, found, name):
     return next(each for each in found.candidates(examples.schedule.last) if each.name == name)
 
 
-def rehearsed(examples, candidate):
-    return rehearse(candidate, examples, CONTRACT, seed=1, progress=NullProgress())
+def rehearsed(examples, found, candidate):
+    """The candidate, and the pipeline's predictions."""
+    found = replace(found, pipeline=found.pipeline.copy())
+    return rehearse(candidate, found, examples, CONTRACT, seed=1, progress=NullProgress()), found.pipeline
 
 
 @pytest.fixture
@@ -152,7 +156,9 @@ def many_rows(monkeypatch):
 def test_where_a_fold_learns_from_as_many_rows_as_the_build_nothing_is_decided_anew(done):
     examples, found = done
     chosen = chosen_of(examples, found, "lightgbm")
-    assert rehearsed(examples, chosen) is chosen
+    final, pipeline = rehearsed(examples, found, chosen)
+    assert final is chosen
+    assert (pipeline == found.pipeline).all()
 
 
 @pytest.mark.usefixtures("many_rows")
@@ -163,7 +169,7 @@ def test_a_plan_that_stops_too_early_is_mended_and_its_calibrator_stays(done):
     (recipe, weight), *_ = chosen.plan.first
     early = replace(chosen.plan, first=((recipe.with_rounds(1), weight),))
     flat = Calibrator("logistic", 0.4, 0.0)
-    final = rehearsed(examples, replace(chosen, plan=early, calibrator=flat))
+    final, _ = rehearsed(examples, found, replace(chosen, plan=early, calibrator=flat))
     assert final.plan is not None
     assert final.plan.first[0][0].rounds > 1
     assert final.plan.first[0][0].settings == recipe.settings
@@ -174,19 +180,34 @@ def test_a_plan_that_stops_too_early_is_mended_and_its_calibrator_stays(done):
 def test_the_weights_of_a_blend_stay_as_they_were_chosen(done):
     examples, found = done
     chosen = chosen_of(examples, found, "blend")
-    final = rehearsed(examples, chosen)
+    final, _ = rehearsed(examples, found, chosen)
     assert chosen.plan is not None
     assert final.plan is not None
     assert [(r.name, w) for r, w in final.plan.first] == [(r.name, w) for r, w in chosen.plan.first]
 
 
 @pytest.mark.usefixtures("many_rows")
-def test_no_label_that_was_unknown_when_the_last_period_began_is_looked_at(done):
+def test_no_rehearsal_looks_at_a_label_that_was_unknown_when_its_period_began(done):
     examples, found = done
-    chosen = chosen_of(examples, found, "blend")
-    begin = examples.schedule.periods[examples.schedule.last].begin
-    unknown = pl.col("as_of") + timedelta(days=HORIZON) > begin
-    flipped = pl.when(unknown).then(1 - pl.col("churned")).otherwise("churned").cast(pl.Int8)
-    others, _ = run(table().with_columns(flipped.alias("churned")), ("logistic_regression",))
-    one, other = rehearsed(examples, chosen), rehearsed(others, chosen)
-    assert one.plan == other.plan
+    schedule = examples.schedule
+    for number in (schedule.judged[2], schedule.last):
+        begin = schedule.periods[number].begin
+        unknown = pl.col("as_of") + timedelta(days=HORIZON) > begin
+        flipped = pl.when(unknown).then(1 - pl.col("churned")).otherwise("churned").cast(pl.Int8)
+        others, again = run(table().with_columns(flipped.alias("churned")))
+        (one, own), (other, anew) = (
+            rehearsed(of, by, chosen_of(of, by, by.chosen[schedule.last]))
+            for of, by in ((examples, found), (others, again))
+        )
+        here = found.period == number
+        assert (own[here] == anew[here]).all()
+        assert number != schedule.last or one.plan == other.plan
+
+
+@pytest.mark.usefixtures("many_rows")
+def test_the_backtest_tells_what_builds_on_many_rows_would_have_predicted(monkeypatch):
+    monkeypatch.setattr(rolling, "FOLD_ROWS", 150)
+    examples, found = run(table(), ("lightgbm",))
+    _, pipeline = rehearsed(examples, found, chosen_of(examples, found, "lightgbm"))
+    few, many = (row_log_loss(found.y, p).mean() for p in (found.pipeline, pipeline))
+    assert many < few - 0.01

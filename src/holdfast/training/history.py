@@ -155,7 +155,7 @@ def train_in_time(
     work = _Work(table, history, examples, rolling, seed=seed, progress=told)
     candidates = rolling.candidates(examples.schedule.last)
     chosen = next(each for each in candidates if each.name == rolling.chosen[examples.schedule.last])
-    final = rehearse(chosen, examples, table.contract, seed=seed, progress=told)
+    final = rehearse(chosen, rolling, examples, table.contract, seed=seed, progress=told)
     threshold, threshold_why = threshold_for(history.economics, chosen.probability)
     measured, deployed, dropped = work.build(final)
     told.start("measuring on the last period", None)

@@ -1,14 +1,15 @@
-"""Rehearse the chosen plan as it will be built: on many more rows than a fold of the search learns from.
+"""Rehearse the build: each judged period once more, by the plan chosen for it, on many more rows.
 
-More rows bear more rounds and weaker penalties: what suits the search's folds would stop the build too early.
-So the plan is fitted again for the latest judged periods, each time on many rows known before it, and rounds
-and penalties are decided from what these fits say of the periods. Only labels known before the last period
-are looked at. The calibrator stays the search's: the shift of three periods says little of a fourth.
+A fold of the search learns from few rows, so that every candidate can be tried in every period. What is then
+built learns from many: it bears more rounds, and ranks better. So the plan that was chosen before a period is
+fitted again on many rows known before it, and the backtest tells what that would have predicted. Rounds are
+decided from rehearsals of periods whose labels were known by then; weights and calibrator stay the search's:
+the shift of a few periods says little of the next.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,7 +18,7 @@ from holdfast.training.crossval import side_by_side
 from holdfast.training.metrics import log_odds_loss
 from holdfast.training.rolling import FOLD_ROWS, fold_of
 from holdfast.training.search import Plan
-from holdfast.training.staged import PENALTIES, ROUNDS, judged_logits
+from holdfast.training.staged import ROUNDS, judged_logits
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -26,10 +27,11 @@ if TYPE_CHECKING:
     from holdfast.progress import Progress
     from holdfast.training.examples import Examples
     from holdfast.training.recipes import Recipe
+    from holdfast.training.rolling import Rolling
     from holdfast.training.search import Candidate
 
 LATEST = 3
-"""Judged periods that are rehearsed: their folds have the most rows, and are the likest to the last."""
+"""Rehearsals that decide: those with the most rows, and the likest to what comes next."""
 
 ROWS = 150_000
 """A rehearsal learns from so many rows at the most: half a full build's, for half its time."""
@@ -38,49 +40,86 @@ MORE_ROUNDS = (*ROUNDS, 600)
 """Rounds that are tried on more rows."""
 
 
-def rehearse(
-    chosen: Candidate, examples: Examples, contract: Contract, *, seed: int, progress: Progress
-) -> Candidate:
-    """The candidate with rounds and penalties for a build on many rows.
+@dataclass(frozen=True)
+class _Trial:
+    """One recipe in one period at other rounds: log-odds of the judged rows, shape (n, settings)."""
 
-    It is returned as it is where the build has no more rows than the search's folds, and where no period
-    was judged before the last.
+    settings: list[Recipe]
+    logit: NDArray[np.float64]
+    y: NDArray[np.int8]
+
+    def of(self, recipe: Recipe) -> NDArray[np.float64]:
+        return self.logit[:, self.settings.index(recipe)]
+
+
+def rehearse(
+    chosen: Candidate,
+    found: Rolling,
+    examples: Examples,
+    contract: Contract,
+    *,
+    seed: int,
+    progress: Progress,
+) -> Candidate:
+    """The chosen candidate with rounds for a build on many rows; the backtest becomes that of such builds.
+
+    It is returned as the search left it where the build has no more rows than the search's folds, and where
+    no period was judged before the last.
 
     Args:
         chosen: as decided before the last period.
+        found: the backtest; its ``pipeline`` becomes that of the rehearsals.
         examples: loaded rows.
         contract: describes them.
         seed: of everything random.
         progress: is told of each fit.
     """
-    schedule, plan = examples.schedule, chosen.plan
-    judged = schedule.judged[-LATEST:]
-    more = len(examples.sample(schedule.before(schedule.last), ROWS)) > FOLD_ROWS
-    if plan is None or not judged or not more:
+    schedule = examples.schedule
+    judged, last = schedule.judged, schedule.last
+    assert chosen.plan is not None  # noqa: S101 - every candidate of a backtest has a plan
+    if not judged or len(examples.sample(schedule.before(last), ROWS)) <= FOLD_ROWS:
         return chosen
     progress.start("rehearsing the build", len(judged))
-    tried = [_nearby(recipe) for recipe, _ in plan.first]
+    plans = {number: found.decided[number][found.chosen[number]].plan for number in judged}
+    plans[last] = chosen.plan
 
-    def run(number: int) -> tuple[list[NDArray[np.float64]], NDArray[np.int8]]:
+    def run(number: int) -> list[_Trial]:
+        recipes = [recipe for recipe, _ in plans[number].first]
+        if number in judged[-LATEST:]:
+            recipes += [recipe for recipe, _ in plans[last].first]
+        tried: list[list[Recipe]] = []
+        tried += [settings for settings in map(_nearby, recipes) if settings not in tried]
         fold, _ = fold_of(examples, contract, number, ROWS, seed=seed)
-        logits = [judged_logits(settings, fold, seed=seed)[0] for settings in tried]
+        trials = [_Trial(s, judged_logits(s, fold, seed=seed)[0], fold.judged.y) for s in tried]
         progress.advance(1, schedule.periods[number].name)
-        return logits, fold.judged.y
+        return trials
 
-    results = side_by_side(run, judged)
-    y = np.concatenate([labels for _, labels in results])
-    first = []
-    for member, (settings, (_, weight)) in enumerate(zip(tried, plan.first, strict=True)):
-        each = np.vstack([logits[member] for logits, _ in results])
-        best = int(np.argmin([log_odds_loss(y, z) for z in each.T]))
-        first.append((settings[best], weight))
-    return replace(chosen, plan=Plan(tuple(first), plan.second))
+    trials = dict(zip(judged, side_by_side(run, judged), strict=True))
+
+    def decided(number: int) -> Plan:
+        known = set(schedule.before(number).tolist())
+        seen = [each for other in judged if other in known for each in trials[other]]
+        return Plan(tuple((_suited(recipe, seen), weight) for recipe, weight in plans[number].first))
+
+    for number in judged:
+        z = sum(
+            weight * next(each.of(recipe) for each in trials[number] if each.settings == _nearby(recipe))
+            for recipe, weight in decided(number).first
+        )
+        calibrator = found.decided[number][found.chosen[number]].calibrator
+        found.pipeline[found.period == number] = calibrator.probability(np.asarray(z))
+    return replace(chosen, plan=decided(last))
 
 
 def _nearby(recipe: Recipe) -> list[Recipe]:
-    """The recipe at other rounds, or other penalties."""
-    if recipe.rounds is not None:
-        return [recipe.with_rounds(count) for count in MORE_ROUNDS]
-    if "C" in recipe.settings:
-        return [replace(recipe, settings={"C": C}) for C in PENALTIES]
-    return [recipe]
+    """The recipe at other rounds; rows make up for a penalty by themselves."""
+    return [recipe] if recipe.rounds is None else [recipe.with_rounds(count) for count in MORE_ROUNDS]
+
+
+def _suited(recipe: Recipe, seen: list[_Trial]) -> Recipe:
+    """The recipe at the rounds that were best in the latest of its rehearsals; as it is without any."""
+    own = [each for each in seen if each.settings == _nearby(recipe)][-LATEST:]
+    if not own:
+        return recipe
+    y, logit = np.concatenate([each.y for each in own]), np.vstack([each.logit for each in own])
+    return own[0].settings[int(np.argmin([log_odds_loss(y, z) for z in logit.T]))]
