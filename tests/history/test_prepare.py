@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 from small_histories import history
 
-from holdfast.history.prepare import prepare
+from holdfast.history.prepare import opened, prepare
 from holdfast.history.problems import HistoryError
 from holdfast.settings import Settings
 
@@ -176,9 +176,7 @@ def test_a_known_at_that_is_a_day_alone_is_that_days_end(tmp_path):
         ("2024-03-30", "2024-03-30 23:00:00"),
     ],
 )
-def test_all_is_known_until_the_last_event_or_the_end_of_its_day_where_it_is_a_day_alone(
-    tmp_path, at, until
-):
+def test_all_is_known_until_the_last_event_or_the_end_of_its_day_where_it_is_a_day_alone(tmp_path, at, until):
     files = {"sales.csv": f"customer,at,known,amount,sort\na,{at},,1,Sale\n"}
     assert str(prepared(tmp_path, {"sales": SALES}, files, time_zone="Europe/Berlin").until) == until
 
@@ -371,6 +369,21 @@ def test_a_source_that_breaks_off_leaves_what_was_prepared_before(tmp_path):
         "rejects.csv",
         "sales.parquet",
     ]
+
+
+def test_what_is_being_read_stays_as_it_was_though_another_run_prepares_it_anew(tmp_path):
+    line = "customer,at,known,amount,sort\na,2024-03-01,,1,Sale\n"
+    before = prepared(tmp_path, {"sales": SALES}, {"sales.csv": line})
+    total = "SELECT sum(amount) AS amount FROM sales"
+    with opened(before) as engine:
+        assert engine.query(total)["amount"].item() == 1
+        after = prepared(tmp_path, {"sales": SALES}, {"sales.csv": line + "a,2024-03-02,,2,Sale\n"})
+        engine.narrow(None, None)
+        assert engine.query(total)["amount"].item() == 1
+    with pytest.raises(HistoryError, match="Another run has prepared the tables anew"), opened(before):
+        pass
+    with opened(after) as engine:
+        assert engine.query(total)["amount"].item() == 3
 
 
 def test_tables_cannot_be_complete_up_to_a_day_that_is_still_to_come(tmp_path):

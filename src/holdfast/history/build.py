@@ -17,11 +17,12 @@ from holdfast.contract.types import Churn, Column, Contract, Kind
 from holdfast.disk import scratch
 from holdfast.history.catalogue import catalogue
 from holdfast.history.compile import features_sql
-from holdfast.history.engines.duck import Duck, EngineError, limit_mib
+from holdfast.history.engines.duck import EngineError, limit_mib
 from holdfast.history.labels import OUTCOMES, labels_sql
 from holdfast.history.moments import moments, snapshots
 from holdfast.history.own import own_sql
 from holdfast.history.own_checks import QueryError
+from holdfast.history.prepare import opened
 from holdfast.history.problems import HistoryError
 from holdfast.history.settle import quoted
 from holdfast.history.spine import spine_sql
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from holdfast.contract.history import History
+    from holdfast.history.engines.duck import Duck
     from holdfast.history.feature import HistoryFeature
     from holdfast.history.prepare import Prepared
     from holdfast.progress import Progress
@@ -65,7 +67,7 @@ class Built:
 
     def outcomes(self) -> dict[str, int]:
         """How many rows have each outcome; none without labels."""
-        lazy = pl.scan_parquet(self.path)
+        lazy = pl.scan_parquet(self.path, glob=False)
         if "outcome" not in lazy.collect_schema():
             return {}
         found = dict(lazy.group_by("outcome").len().collect().iter_rows())
@@ -73,7 +75,7 @@ class Built:
 
     def frame(self) -> pl.DataFrame:
         """The whole table in memory."""
-        return pl.read_parquet(self.path)
+        return pl.read_parquet(self.path, glob=False)
 
 
 def build(
@@ -118,7 +120,7 @@ def build(
     out.parent.mkdir(parents=True, exist_ok=True)
     with (
         scratch(out.parent, ".building-") as work,
-        Duck(prepared.folder, list(history.tables), memory_mib=memory_mib) as engine,  # spills in the home
+        opened(prepared, memory_mib=memory_mib) as engine,  # spills in the home
     ):
         engine.store("moments", looks)
         piece = _piece(memory_mib, len(features))

@@ -9,12 +9,12 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from holdfast.history.engines.duck import Duck
 from holdfast.history.leak import Leak, set_scene
 from holdfast.history.leaks_of_attributes import leaks_of_attributes
 from holdfast.history.leaks_of_clocks import leaks_of_clocks
 from holdfast.history.leaks_of_events import leaks_of_events
 from holdfast.history.leaks_of_intervals import leaks_of_intervals
+from holdfast.history.prepare import opened
 from holdfast.history.sensitivity import sample
 from holdfast.progress import NullProgress
 
@@ -60,9 +60,9 @@ def find_leaks(
     every = math.ceil(sum(counts.kept for counts in prepared.counts.values()) / SAMPLE_ROWS)
     shown.start("Looking for leaks", 1 + len(_LOOKS))
     found = list(leaks_of_clocks(history, root, settings))
-    with Duck(prepared.folder, list(history.tables), memory_mib=memory_mib) as engine:
+    with opened(prepared, memory_mib=memory_mib) as engine:
         if every > 1:
-            sample(engine, history, prepared, every)
+            sample(engine, history, every)
         scene = set_scene(history, prepared, engine)
         shown.advance()
         for look in _LOOKS:

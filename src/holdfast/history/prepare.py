@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import duckdb
 import polars as pl
@@ -21,7 +22,7 @@ from pyarrow import parquet
 from holdfast.contract.history import ChurnEvent, TableKind
 from holdfast.disk import locked, scratch
 from holdfast.history.clocks import chosen, latest
-from holdfast.history.engines.duck import limit_mib, told
+from holdfast.history.engines.duck import Duck, limit_mib, told
 from holdfast.history.problems import HistoryError
 from holdfast.history.rows import NOT_YET, REJECTS, TableReader
 from holdfast.history.settle import EXAMPLES, UNKNOWN, Settler, literal
@@ -30,7 +31,7 @@ from holdfast.progress import NullProgress
 from holdfast.sources import SourceError, open_source
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from holdfast.contract.history import History
@@ -82,6 +83,8 @@ class Prepared:
     are recorded."""
     until: datetime
     """All that happened before this moment is in the tables (naive UTC)."""
+    made: str = field(default="", compare=False)
+    """Tells this preparation from any other in the same folder."""
 
     def file(self, table: str) -> Path:
         """The Parquet file of a table."""
@@ -135,7 +138,8 @@ def prepare(
             (work / "rejects.csv").replace(folder / "rejects.csv")
             state = work / STATE
             sizes = {name: (folder / f"{name}.parquet").stat().st_size for name in history.tables}
-            state.write_text(json.dumps({"key": key, "sizes": sizes} | made, indent=1), encoding="utf-8")
+            made |= {"key": key, "sizes": sizes, "made": uuid4().hex}
+            state.write_text(json.dumps(made, indent=1), encoding="utf-8")
             state.replace(folder / STATE)
     ready = _ready(folder, key)
     if ready is None:  # written a moment ago
@@ -325,12 +329,18 @@ def _waits(ready: Prepared) -> bool:
     return any(reason in NOT_YET for counts in ready.counts.values() for reason in counts.rejected)
 
 
+def _state(folder: Path) -> dict[str, Any]:
+    """What is known of the prepared files; nothing while they are replaced."""
+    try:
+        found = json.loads((folder / STATE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
 def _ready(folder: Path, key: str) -> Prepared | None:
     """What is there, if it is of these sources and this contract."""
-    try:
-        state = json.loads((folder / STATE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
+    state = _state(folder)
     if state.get("key") != key:
         return None
     if not all(_whole(folder / f"{name}.parquet", size) for name, size in state["sizes"].items()):
@@ -341,4 +351,27 @@ def _ready(folder: Path, key: str) -> Prepared | None:
         folder / "rejects.csv",
         datetime.fromisoformat(state["since"]),
         datetime.fromisoformat(state["until"]),
+        state["made"],
     )
+
+
+@contextmanager
+def opened(prepared: Prepared, *, memory_mib: int | None = None) -> Iterator[Duck]:
+    """DuckDB over prepared tables, which stay as they were prepared though another run prepares them anew.
+
+    Args:
+        prepared: the tables.
+        memory_mib: see `holdfast.history.engines.duck.Duck`.
+
+    Raises:
+        HistoryError: another run has prepared them anew already.
+        EngineError: a file is gone.
+    """
+    with Duck(prepared.folder, list(prepared.counts), memory_mib=memory_mib) as engine:
+        if prepared.made and _state(prepared.folder).get("made") != prepared.made:
+            raise HistoryError(
+                "Another run has prepared the tables anew in the meantime.",
+                where=str(prepared.folder),
+                hint="Run it again, or give each its own --home.",
+            )
+        yield engine

@@ -15,9 +15,9 @@ import polars as pl
 
 from holdfast.contract.history import ChurnEvent, History, TableKind
 from holdfast.history.clocks import latest
-from holdfast.history.engines.duck import Duck
 from holdfast.history.labels import labels_sql
 from holdfast.history.moments import moments, snapshots
+from holdfast.history.prepare import opened
 from holdfast.history.problems import HistoryError
 from holdfast.history.settle import literal, quoted
 from holdfast.history.spine import spine_sql
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
+    from holdfast.history.engines.duck import Duck
     from holdfast.history.prepare import Prepared
     from holdfast.progress import Progress
 
@@ -142,9 +143,9 @@ def sensitivity(
     every = math.ceil(sum(counts.kept for counts in prepared.counts.values()) / SAMPLE_ROWS)
     changes = _neighbours(history)
     shown.start("Trying neighbouring definitions", len(changes) + 2)
-    with Duck(prepared.folder, list(history.tables), memory_mib=memory_mib) as engine:
+    with opened(prepared, memory_mib=memory_mib) as engine:
         if every > 1:
-            sample(engine, history, prepared, every)
+            sample(engine, history, every)
         own = _counts(engine, history, prepared, as_of)
         shown.advance()
         variants = [_variant(history, None, own)]
@@ -182,10 +183,10 @@ def _beside(days: int, usual: Sequence[int]) -> list[int]:
     return below + above[: 2 - len(below)]
 
 
-def sample(engine: Duck, history: History, prepared: Prepared, every: int) -> None:
+def sample(engine: Duck, history: History, every: int) -> None:
     """Show one customer in so many."""
     for name in history.tables:
-        rows = f"read_parquet({literal(str(prepared.file(name).resolve()))})"
+        rows = f"read_parquet({literal(str(engine.file(name)))})"
         some = f"SELECT * FROM {rows} WHERE hash(_customer) % {every} = 0"
         engine.run(f"CREATE OR REPLACE VIEW {quoted(name)} AS {some}")
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
+from holdfast.disk import scratch
 from holdfast.features import FeatureProgram
 from holdfast.history.build import build as build_table
 from holdfast.history.build import folder_of
@@ -109,23 +110,26 @@ def train_history(
     told = progress or NullProgress()
     folder = folder_of(home, history)
     prepared = prepare(history, root, folder, settings=settings, progress=told)
-    built = build_table(
-        history,
-        prepared,
-        folder / "examples.parquet",
-        memory_mib=None if settings is None else settings.memory_mib,
-        progress=told,
-    )
-    table = TimeTable(
-        built.path,
-        built.contract,
-        moments(history, built.as_of),
-        prepared.until,
-        final_before(history, prepared.until),
-    )
-    return train_in_time(
-        table, history, budget=budget, models=models, seed=seed, home=home, actor=actor, progress=told
-    )
+    with scratch(folder, ".examples-") as work:  # of this run alone
+        built = build_table(
+            history,
+            prepared,
+            work / "examples.parquet",
+            memory_mib=None if settings is None else settings.memory_mib,
+            progress=told,
+        )
+        table = TimeTable(
+            built.path,
+            built.contract,
+            moments(history, built.as_of),
+            prepared.until,
+            final_before(history, prepared.until),
+        )
+        trained = train_in_time(
+            table, history, budget=budget, models=models, seed=seed, home=home, actor=actor, progress=told
+        )
+        built.path.replace(folder / built.path.name)
+    return trained
 
 
 def train_in_time(

@@ -52,7 +52,8 @@ def limit_mib(given: int | None = None) -> int:
 class Duck:
     """A connection to the prepared tables, each a view under its own name.
 
-    Use it as a context manager; what it spills is removed at the end.
+    They stay as they are now, whoever prepares them anew meanwhile. Use it as a context manager; what it
+    spills is removed at the end.
 
     Args:
         folder: where ``<table>.parquet`` are.
@@ -86,6 +87,7 @@ class Duck:
         work = self._closing.enter_context(scratch(spill or folder, ".spill-"))
         self._connection = duckdb.connect()
         self._closing.callback(self._connection.close)
+        self._files = {name: _held(path, work) for name, path in self._files.items()}
         paths = ", ".join(literal(str(path)) for path in self._files.values())
         for setting in (
             f"memory_limit = '{limit_mib(memory_mib)}MiB'",
@@ -121,6 +123,10 @@ class Duck:
             rows = f"SELECT * FROM read_parquet({literal(str(path))}){where}"
             self.run(f"CREATE OR REPLACE VIEW {quoted(name)} AS {rows}")
 
+    def file(self, table: str) -> Path:
+        """The Parquet file behind a table."""
+        return self._files[table]
+
     def run(self, sql: str) -> None:
         """Run a statement for what it does.
 
@@ -153,6 +159,16 @@ class Duck:
         """
         with told():
             yield from self._connection.sql(sql).to_arrow_reader(rows)
+
+
+def _held(path: Path, work: Path) -> Path:
+    """The file under another name, which goes on if the file is replaced; itself where there are no links."""
+    link = work / path.name
+    try:
+        os.link(path, link)
+    except OSError:
+        return path
+    return link
 
 
 @contextmanager
