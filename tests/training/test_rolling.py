@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 import numpy as np
 import polars as pl
 import pytest
+from scipy.special import expit
 
 from holdfast.contract import Contract
 from holdfast.model.calibration import Calibrator
@@ -16,6 +17,7 @@ from holdfast.training.byperiod import BASE_RATE, PIPELINE, figures_by_period
 from holdfast.training.clock import Clock
 from holdfast.training.examples import load_examples
 from holdfast.training.metrics import row_log_loss
+from holdfast.training.recipes import Recipe
 from holdfast.training.rehearse import rehearse
 from holdfast.training.rolling import backtest
 
@@ -159,6 +161,28 @@ def test_where_a_fold_learns_from_as_many_rows_as_the_build_nothing_is_decided_a
     final, pipeline = rehearsed(examples, found, chosen)
     assert final is chosen
     assert (pipeline == found.pipeline).all()
+
+
+def calibrators(logit, y, period):
+    """The methods decided before each of the periods, whose labels are known two periods later."""
+    judged, last = list(range(period.max() + 1)), int(period.max()) + 1
+    known = {number: period <= number - 2 for number in (*judged, last)}
+    found = rolling.Rolling(np.arange(len(y)), period, y, np.arange(len(y)), known, {})
+    found.tracks["lightgbm"] = rolling.Track([Recipe("lightgbm", rounds=50)], logit[:, None])
+    rolling.decide_in_order(found, judged, last, blend=False)
+    return [found.decided[number]["lightgbm"].calibrator.method for number in (*judged, last)]
+
+
+def test_a_calibrator_is_used_once_earlier_ones_have_helped_and_never_where_they_did_harm():
+    draw = np.random.default_rng(3)
+    period = np.repeat(np.arange(6), 2_000)
+    true = draw.normal(-1, 1, len(period))
+    flat = 0.4 * true  # off in the same way in every period
+    y = (draw.random(len(period)) < expit(true)).astype(np.int8)
+    assert calibrators(flat, y, period) == ["none"] * 4 + ["logistic"] * 3
+    level = np.where(period % 4 < 2, 1.0, -1.0)  # what two periods show is the contrary of the next two
+    y = (draw.random(len(period)) < expit(true + level)).astype(np.int8)
+    assert calibrators(true, y, period) == ["none"] * 7
 
 
 @pytest.mark.usefixtures("many_rows")

@@ -255,10 +255,13 @@ def decide_in_order(found: Rolling, judged: Sequence[int], last: int, *, blend: 
 def _calibrating_helps(
     found: Rolling, plain: NDArray[np.float64], fitted: NDArray[np.float64], seen: NDArray[np.bool_]
 ) -> bool:
-    """Whether calibrators fitted on earlier periods have helped later ones; taken to, where none has been."""
+    """Whether calibrators fitted on earlier periods have helped later ones; not where none has been tried.
+
+    Candidates are fitted by log loss, so a line mends the drift of the periods it is fitted on.
+    """
     tried = np.isin(found.period, [number for number, known in found.known.items() if known.any()]) & seen
     if not tried.any():
-        return True
+        return False
     with_it, without = (row_log_loss(found.y[tried], p[tried]).mean() for p in (fitted, plain))
     return bool(with_it <= without)
 
