@@ -16,9 +16,11 @@ import subprocess
 import sys
 import time
 import warnings
+import zipfile
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager, suppress
 from importlib.util import find_spec
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
@@ -72,6 +74,7 @@ class Spark:
         self._home = settings.home
         self._memory_mib = memory_mib
         self._closing = ExitStack()
+        self._numbers = count(1)
         self._whole: SparkSession | None = None
 
     @property
@@ -90,14 +93,30 @@ class Spark:
             raise RuntimeError("the session has not begun")
         return self._whole.newSession()
 
+    def send(self, folder: Path) -> str:
+        """Send a folder to every executor; under the name that this gives, ``SparkFiles`` has it there.
+
+        It is packed once and kept as long as the session: executors that begin later fetch it, too.
+        """
+        if self._whole is None:
+            raise RuntimeError("the session has not begun")
+        name = f"holdfast-{next(self._numbers)}"
+        packed = self._work / f"{name}.zip"
+        with zipfile.ZipFile(packed, "w") as archive:
+            for path in sorted(folder.rglob("*")):
+                archive.write(path, path.relative_to(folder))
+        with self.told():
+            self._whole.sparkContext.addArchive(f"{packed.as_uri()}#{name}")
+        return name
+
     def __enter__(self) -> Self:
         _insist_installed()
         _insist_java()
         _insist_reachable(self.master)
         with ExitStack() as opened:
-            work = opened.enter_context(scratch(self._home, ".spark-"))
+            self._work = opened.enter_context(scratch(self._home, ".spark-")).resolve()
             with self.told():
-                self._whole = self._opened(opened, work)
+                self._whole = self._opened(opened)
             self._closing = opened.pop_all()
         return self
 
@@ -105,15 +124,14 @@ class Spark:
         self._whole = None
         self._closing.close()
 
-    def _opened(self, opened: ExitStack, work: Path) -> SparkSession:
-        with _without_pandas_warning():
-            from pyspark import SparkConf, SparkContext  # noqa: PLC0415 - an extra
-            from pyspark.java_gateway import launch_gateway  # noqa: PLC0415 - as above
-            from pyspark.sql import SparkSession  # noqa: PLC0415 - as above
+    def _opened(self, opened: ExitStack) -> SparkSession:
+        from pyspark import SparkConf, SparkContext  # noqa: PLC0415 - an extra
+        from pyspark.java_gateway import launch_gateway  # noqa: PLC0415 - as above
+        from pyspark.sql import SparkSession  # noqa: PLC0415 - as above
 
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # of the executors, too
         conf = SparkConf()
-        conf.setAll(list(self._conf(work).items()))
+        conf.setAll(list(self._conf(self._work).items()))
         with self.log.open("wb") as log:
             gateway = launch_gateway(conf, popen_kwargs={"stdout": log, "stderr": log})
         opened.callback(_shut, gateway)
@@ -134,7 +152,6 @@ class Spark:
             "spark.sql.session.timeZone": "UTC",
             "spark.sql.timestampType": "TIMESTAMP_NTZ",
             "spark.sql.ansi.enabled": "true",  # an overflow is an error, not a value that is missing
-            "spark.sql.maxPlanStringLength": "0",  # to write plans of hundreds of features takes seconds
             "spark.executorEnv.POLARS_MAX_THREADS": "1",  # a task has one processor
         }
         if self.local:
@@ -187,7 +204,9 @@ class Spark:
         from pyspark.errors import PySparkException  # noqa: PLC0415 - as above
 
         try:
-            yield
+            with warnings.catch_warnings():  # nothing of ours goes through pandas
+                warnings.filterwarnings("ignore", "PySpark does not yet fully support pandas", FutureWarning)
+                yield
         except (PySparkException, Py4JError, ConnectionError) as error:
             raise self._ours(str(error), where) from error
 
@@ -200,9 +219,12 @@ class Spark:
             found = re.search(sign, said)
             if found is not None:
                 return SparkError(message.format(*found.groups()), where=where or self.master, hint=hint)
-        first = said.strip().partition("\n")[0].rstrip(".")
+        lines = said.strip().splitlines()
+        first = next((one for one in lines if not one.startswith("An error occurred while calling")), said)
         return SparkError(
-            f"Spark failed: {first}.", where=where or self.master, hint=f"{self.log} has all that it said."
+            f"Spark failed: {first.removeprefix(': ').rstrip('.')}.",
+            where=where or self.master,
+            hint=f"{self.log} has all that it said.",
         )
 
 
@@ -249,14 +271,6 @@ def carrying(error: HoldfastError) -> RuntimeError:
 def file_address(path: Path) -> str:
     """A file as Spark reads it, signs that would stand for others among them escaped."""
     return "file://" + re.sub(r"([\\{}\[\]*?^])", r"\\\1", str(path.resolve()))
-
-
-@contextmanager
-def _without_pandas_warning() -> Iterator[None]:
-    """Nothing of ours goes through pandas, whose version pyspark would complain of."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "PySpark does not yet fully support pandas", FutureWarning)
-        yield
 
 
 def _insist_installed() -> None:

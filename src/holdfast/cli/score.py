@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from datetime import datetime  # noqa: TC003 - Typer reads the annotations
 from pathlib import Path  # noqa: TC003 - as above
 from typing import TYPE_CHECKING, Annotated
@@ -11,7 +12,7 @@ import typer
 from holdfast.cli.inputs import address, at_hand
 from holdfast.cli.loading import ModelRef, load_model
 from holdfast.cli.session import Session, command
-from holdfast.errors import DataError, UsageError
+from holdfast.errors import DataError, UsageError, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,14 +21,17 @@ if TYPE_CHECKING:
 
     from holdfast.model import Model
     from holdfast.scoring import FileSummary
+    from holdfast.spark import Spark
 
 MOST_LISTED = 8
+ENGINES = ("local", "spark")
 
 
 @command(
     "holdfast score customers.csv",
     "holdfast score july.parquet -o july.scored.parquet --reasons 3",
     "holdfast score churn.toml --as-of 2024-06-01",
+    "holdfast score july.parquet --engine spark",
     panel="Run",
 )
 def score(
@@ -64,6 +68,12 @@ def score(
             "unless given.",
         ),
     ] = None,
+    engine: Annotated[
+        str,
+        typer.Option(
+            "--engine", help="local: this process; spark: executors where HOLDFAST_SPARK_MASTER says."
+        ),
+    ] = "local",
     force: Annotated[bool, typer.Option("--force", help="Overwrite OUT if it is there.")] = False,
 ) -> None:
     """Give every customer of a table a churn probability and say whom to act on.
@@ -74,8 +84,10 @@ def score(
 
     Of a history, everyone eligible at one moment is scored by what was known then.
     """
+    if engine not in ENGINES:
+        raise UsageError(f'There is no engine "{engine}".', hint=nearest(engine, ENGINES))
     if table.suffix == ".toml":
-        _history(session, table, out, model, reasons=reasons, as_of=as_of, force=force)
+        _history(session, table, out, model, engine=engine, reasons=reasons, as_of=as_of, force=force)
         return
     if as_of is not None:
         raise UsageError(
@@ -92,8 +104,19 @@ def score(
     elif out is None:
         raise UsageError("There is no place beside the table for the answers.", hint="Say where with --out.")
     scorer = load_model(session, model)
-    with session.progress() as progress, at_hand(table, session.settings, progress) as file:
-        done = score_file(scorer, file, out, reasons=reasons, overwrite=force, progress=progress)
+    with (
+        _cluster(session, engine) as spark,
+        session.progress() as progress,
+        at_hand(table, session.settings, progress) as file,
+    ):
+        if spark is None:
+            done = score_file(scorer, file, out, reasons=reasons, overwrite=force, progress=progress)
+        else:
+            from holdfast.scoring.in_spark import score_file_in_spark  # noqa: PLC0415 - needs an extra
+
+            done = score_file_in_spark(
+                scorer, file, out, spark=spark, reasons=reasons, overwrite=force, progress=progress
+            )
     document = _document(done, scorer) | ({"source": elsewhere} if elsewhere else {})
     session.answer(document, *_words(done, scorer))
     if not done.scored:
@@ -106,6 +129,7 @@ def _history(
     out: Path | None,
     ref: str,
     *,
+    engine: str,
     reasons: int,
     as_of: datetime | None,
     force: bool,
@@ -118,7 +142,7 @@ def _history(
 
     given = load_history(contract)
     model = load_model(session, ref)
-    with session.progress() as progress:
+    with _cluster(session, engine) as spark, session.progress() as progress:
         done = score_history(
             model,
             given,
@@ -129,6 +153,7 @@ def _history(
             reasons=reasons,
             overwrite=force,
             settings=session.settings,
+            spark=spark,
             progress=progress,
         )
     levels = ", ".join(f"{name} {count:,}" for name, count in done.risk_levels.items())
@@ -141,6 +166,19 @@ def _history(
         Text(f"Expected to leave: {_share(round(done.expected_churners), done.scored)}; risk: {levels}"),
         Text(f"Answers: {done.out}"),
     )
+
+
+@contextmanager
+def _cluster(session: Session, engine: str) -> Iterator[Spark | None]:
+    """Spark, if it is what scores."""
+    if engine == "local":
+        yield None
+        return
+    from holdfast.history.engines.duck import limit_mib  # noqa: PLC0415 - help must not wait for it
+    from holdfast.spark import Spark  # noqa: PLC0415 - as above
+
+    with Spark(session.settings, memory_mib=limit_mib(session.settings.memory_mib)) as spark:
+        yield spark
 
 
 def _document(done: FileSummary, model: Model) -> dict[str, object]:

@@ -156,11 +156,12 @@ def _in_order(parts: Path, made: Path, schema: Mapping[str, pl.DataType], memory
     first time for a sample.
     """
     columns = ", ".join(quoted(name) for name in schema)
+    files = ", ".join(literal(str(path)) for path in sorted(parts.glob("*.parquet")))
     with told(), duckdb.connect() as db:
         db.execute(f"SET memory_limit = '{limit_mib(memory_mib)}MiB'")
         db.execute(f"SET temp_directory = {literal(str(parts.parent / 'spill'))}")
         done = db.execute(
-            f"COPY (SELECT {columns} FROM read_parquet({literal(str(parts / '*.parquet'))}) "
+            f"COPY (SELECT {columns} FROM read_parquet([{files}]) "
             f"ORDER BY customer, as_of) TO {literal(str(made))} (FORMAT parquet, COMPRESSION zstd)"
         ).fetchone()
     return int(done[0]) if done else 0

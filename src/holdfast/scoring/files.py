@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -23,11 +23,12 @@ from holdfast.scoring.summary import FileSummary
 from holdfast.sources import MALFORMED, SourceError, iter_batches, read_names, table_size
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable
 
     from holdfast.contract import Contract
     from holdfast.progress import Progress
     from holdfast.quality.conform import Conformed
+    from holdfast.scoring.destination import Destination
     from holdfast.scoring.output import Output
     from holdfast.sources import RawBatch
 
@@ -91,24 +92,54 @@ def score_file(
         ColumnsError: the table lacks columns that the contract requires.
         OutputError: the disk is full or fails.
     """
+    plan = planned(model, source, out, reasons=reasons, overwrite=overwrite)
+    kept = None if parts is None else Parts(parts, model=model.version, reasons=reasons, rows=batch_rows)
+    columns = list(plan.matched.sources.values())
+    batches = iter_batches(plan.table, batch_rows=batch_rows, columns=columns)
+    scored = in_order(
+        lambda numbered: _kept_or_scored(kept, *numbered, model, reasons),
+        enumerate(batches),
+        workers=workers or available_workers(),
+    )
+    return carried_out(plan, scored, progress or NullProgress())
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be scored, whoever does it, and where the answers go."""
+
+    model: FileModel
+    table: Path
+    place: Destination
+    names: tuple[str, ...]
+    """The table's columns."""
+    matched: Matched
+    reasons: int
+    began: float
+
+
+def planned(
+    model: FileModel, source: str | Path, out: str | Path | None, *, reasons: int, overwrite: bool
+) -> Plan:
+    """Look at what is asked for before anything is read or written; see `score_file`."""
     if not 0 <= reasons <= MOST_REASONS:
         raise UsageError(f"From 0 to {MOST_REASONS} reasons can be given, not {reasons}.")
     began = time.perf_counter()
     table = Path(source)
     place = destination(table, None if out is None else Path(out), overwrite=overwrite)
     names = read_names(table)
-    matched = _matched(model.contract, names)
+    return Plan(model, table, place, names, _matched(model.contract, names), reasons, began)
+
+
+def carried_out(
+    plan: Plan, scored: Iterable[Part], progress: Progress, *, doing: str = "Scoring"
+) -> FileSummary:
+    """Write what is scored, in the order in which it comes; see `score_file`."""
+    model, table, place, matched = plan.model, plan.table, plan.place, plan.matched
     tally = _Tally(RepeatedIds() if model.contract.id_column in matched.sources else None)
-    kept = None if parts is None else Parts(parts, model=model.version, reasons=reasons, rows=batch_rows)
-    scored = in_order(
-        lambda numbered: _kept_or_scored(kept, *numbered, model, reasons),
-        enumerate(_batches(table, matched, batch_rows)),
-        workers=workers or available_workers(),
-    )
-    progress = progress or NullProgress()
     size = float(table_size(table).bytes)
-    progress.start(f"Scoring {table.name}", size)
-    with writing(place, reasons=reasons) as output:
+    progress.start(f"{doing} {table.name}", size)
+    with writing(place, reasons=plan.reasons) as output:
         for batch in scored:
             tally.add(batch, output)
             progress.advance(size * (batch.done - tally.done), f"{tally.rows:,} rows")
@@ -130,13 +161,13 @@ def score_file(
         malformed=tally.malformed,
         windows_1252=tally.windows_1252,
         counts=replace(tally.counts, absent_columns=matched.absent, ignored_columns=matched.ignored),
-        reordered=order != [name for name in names if name in set(order)],
+        reordered=order != [name for name in plan.names if name in set(order)],
         repeated_ids=tally.ids.count() if tally.ids else None,
         repeated_ids_exact=tally.ids.exact if tally.ids else True,
         will_churn=tally.will_churn,
         expected_churners=tally.expected,
         risk_levels=dict(sorted(tally.risk_levels.items())),
-        seconds=time.perf_counter() - began,
+        seconds=time.perf_counter() - plan.began,
     )
 
 
@@ -151,20 +182,17 @@ def _matched(contract: Contract, names: tuple[str, ...]) -> Matched:
     return matched
 
 
-def _batches(table: Path, matched: Matched, batch_rows: int) -> Iterator[RawBatch]:
-    return iter_batches(table, batch_rows=batch_rows, columns=list(matched.sources.values()))
-
-
 def _kept_or_scored(kept: Parts | None, number: int, batch: RawBatch, model: FileModel, reasons: int) -> Part:
     part = None if kept is None else kept.get(number)
     if part is None:
-        part = _score(model, batch, reasons)
+        part = score_batch(model, batch, reasons)
         if kept is not None:
             kept.put(number, part)
     return part
 
 
-def _score(model: FileModel, batch: RawBatch, reasons: int) -> Part:
+def score_batch(model: FileModel, batch: RawBatch, reasons: int) -> Part:
+    """The answers to some rows of a table, and what kept others out."""
     conformed = model.conform(batch.frame, first_row=batch.first_row, rows=batch.numbered)
     schema = answer_schema(reasons)
     answers = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -16,17 +17,21 @@ from holdfast.history.prepare import prepare
 from holdfast.history.times import aware
 from holdfast.progress import NullProgress
 from holdfast.scoring.destination import destination
-from holdfast.scoring.output import answer_schema, writing
+from holdfast.scoring.output import answer_schema, beside, writing
+from holdfast.scoring.parts import Part
+from holdfast.sources.tables import MALFORMED, RawBatch
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from holdfast.contract.history import History
     from holdfast.history.build import Built
     from holdfast.model import Model
     from holdfast.progress import Progress
+    from holdfast.scoring.destination import Destination
     from holdfast.settings import Settings
+    from holdfast.spark import Spark
 
 BATCH_ROWS = 20_000
 EXPECTED = "expected_months"
@@ -106,6 +111,7 @@ def built_at(
     as_of: Sequence[datetime] | None,
     labels: bool,
     settings: Settings | None = None,
+    spark: Spark | None = None,
     progress: Progress | None = None,
 ) -> Built:
     """The table that a model scores: who was eligible at ``as_of``, described as was known then.
@@ -118,6 +124,7 @@ def built_at(
         as_of: moments; the end of what the tables tell, unless given.
         labels: whether to say what became of each.
         settings: addresses and credentials of sources, memory.
+        spark: a session, where the features are to be built there.
         progress: is told of each step.
 
     Raises:
@@ -128,15 +135,23 @@ def built_at(
     told = progress or NullProgress()
     folder = folder_of(home, history)
     prepared = prepare(history, root, folder, settings=settings, progress=told)
-    return build(
-        history,
-        prepared,
-        folder / ("evaluated.parquet" if labels else "scored.parquet"),
-        as_of=as_of or [prepared.until.replace(tzinfo=UTC)],
-        labels=labels,
-        memory_mib=None if settings is None else settings.memory_mib,
-        progress=told,
-    )
+    out = folder / ("evaluated.parquet" if labels else "scored.parquet")
+    moments = as_of or [prepared.until.replace(tzinfo=UTC)]
+    memory = None if settings is None else settings.memory_mib
+    if spark is not None:
+        from holdfast.history.build_in_spark import build_in_spark  # noqa: PLC0415 - needs an extra
+
+        return build_in_spark(
+            history,
+            prepared,
+            out,
+            spark=spark,
+            as_of=moments,
+            labels=labels,
+            memory_mib=memory,
+            progress=told,
+        )
+    return build(history, prepared, out, as_of=moments, labels=labels, memory_mib=memory, progress=told)
 
 
 def score_history(
@@ -150,6 +165,7 @@ def score_history(
     reasons: int = 0,
     overwrite: bool = False,
     settings: Settings | None = None,
+    spark: Spark | None = None,
     progress: Progress | None = None,
 ) -> HistorySummary:
     """Give everyone eligible at ``as_of`` a churn probability.
@@ -168,6 +184,7 @@ def score_history(
         reasons: how many reasons to give with each answer.
         overwrite: whether ``out`` may be there already.
         settings: addresses and credentials of sources, memory.
+        spark: a session, where features are to be built and customers scored there.
         progress: is told of each step.
 
     Raises:
@@ -180,26 +197,24 @@ def score_history(
     place = destination(contract, out or contract.with_name(f"{given.name}.scored.csv"), overwrite=overwrite)
     moment = None if as_of is None else [as_of]
     built = built_at(
-        model, given, contract.parent, home=home, as_of=moment, labels=False, settings=settings, progress=told
-    )
-    more = {EXPECTED: pl.Float64()} if model.knows_survival else {}
-    schema = pl.Schema({**answer_schema(reasons), **more})
+        model, given, contract.parent, home=home, as_of=moment, labels=False, settings=settings,
+        spark=spark, progress=told,
+    )  # fmt: skip
     told.start("Scoring", built.rows)
     risks: Counter[str] = Counter()
     acted, expected = 0, 0.0
-    with writing(place, reasons=reasons, schema=schema) as output:
-        for begin in range(0, built.rows, BATCH_ROWS):
-            frame = pl.scan_parquet(built.path).slice(begin, BATCH_ROWS).collect()
-            conformed = model.conform(frame)
-            answers = model.answer(conformed, reasons=reasons)
-            if more:
-                answers = answers.with_columns(pl.Series(EXPECTED, model.survival_of(conformed.frame)[2]))
-            output.write(answers.match_to_schema(schema), conformed.rejects)
+    with (
+        writing(place, reasons=reasons, schema=described_schema(model, reasons)) as output,
+        _scored(model, built, place, reasons, spark=spark, progress=told) as parts,
+    ):
+        for part in parts:
+            answers = part.answers
+            output.write(answers, part.rejects)
             acted += int(answers["will_churn"].sum())
             expected += float(answers["churn_probability"].sum())
             risks.update(dict(answers["risk_level"].value_counts().iter_rows()))
-            told.advance(frame.height)
-    at = pl.scan_parquet(built.path).select(pl.col("as_of").first()).collect().item()
+            told.advance(answers.height)
+    at = pl.scan_parquet(built.path, glob=False).select(pl.col("as_of").first()).collect().item()
     seconds = time.perf_counter() - began
     return HistorySummary(
         aware(at, given.clock.time_zone),
@@ -211,3 +226,39 @@ def score_history(
         dict(sorted(risks.items())),
         seconds,
     )
+
+
+def described_schema(model: Model, reasons: int) -> pl.Schema:
+    """The columns of the answers about a history's customers."""
+    more = {EXPECTED: pl.Float64()} if model.knows_survival else {}
+    return pl.Schema({**answer_schema(reasons), **more})
+
+
+def score_described(model: Model, batch: RawBatch, reasons: int) -> Part:
+    """The answers about some customers as they are described at a moment, with the months expected."""
+    conformed = model.conform(batch.frame, first_row=batch.first_row, rows=batch.numbered)
+    answers = model.answer(conformed, reasons=reasons)
+    if model.knows_survival:
+        answers = answers.with_columns(pl.Series(EXPECTED, model.survival_of(conformed.frame)[2]))
+    ids = conformed.ids.hash().to_numpy()
+    answers = answers.match_to_schema(described_schema(model, reasons))
+    return Part(answers, conformed.rejects.match_to_schema(MALFORMED), conformed.counts, 0, 0, ids, 0.0)
+
+
+@contextmanager
+def _scored(
+    model: Model, built: Built, place: Destination, reasons: int, *, spark: Spark | None, progress: Progress
+) -> Iterator[Iterator[Part]]:
+    """The parts of a built table, scored here or in Spark."""
+    if spark is None:
+        frame = pl.scan_parquet(built.path, glob=False)
+        yield (
+            score_described(model, RawBatch(frame.slice(begin, BATCH_ROWS).collect(), begin + 1), reasons)
+            for begin in range(0, built.rows, BATCH_ROWS)
+        )
+        return
+    from holdfast.scoring.in_spark import score_frame, table_in_spark  # noqa: PLC0415 - needs an extra
+
+    with beside(place) as work:
+        table = table_in_spark(spark, built.path, set(model.contract.columns))
+        yield score_frame(model, table, work, spark=spark, reasons=reasons, history=True, progress=progress)

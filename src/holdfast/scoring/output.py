@@ -77,14 +77,7 @@ def writing(place: Destination, *, reasons: int, schema: pl.Schema | None = None
         OutputError: the disk is full or fails.
     """
     with ExitStack() as stack:
-        try:
-            work = stack.enter_context(scratch(place.out.parent, ".scoring-"))
-        except OSError as error:
-            raise UsageError(
-                f"Cannot write to the folder: {error.strerror or error}.",
-                where=str(place.out.parent),
-                hint="Choose another file with --out.",
-            ) from error
+        work = stack.enter_context(beside(place))
         try:
             answers = _writer(work / "answers", place.layout, schema or answer_schema(reasons))
             stack.callback(_give_up, answers)
@@ -106,6 +99,25 @@ def writing(place: Destination, *, reasons: int, schema: pl.Schema | None = None
                 where=str(place.out),
                 hint="Check the free space, or choose another place with --out.",
             ) from error
+
+
+@contextmanager
+def beside(place: Destination) -> Iterator[Path]:
+    """A hidden folder beside the answers for what is not done; removed at the end.
+
+    Raises:
+        UsageError: the folder cannot be written to.
+    """
+    with ExitStack() as stack:
+        try:
+            work = stack.enter_context(scratch(place.out.parent, ".scoring-"))
+        except OSError as error:
+            raise UsageError(
+                f"Cannot write to the folder: {error.strerror or error}.",
+                where=str(place.out.parent),
+                hint="Choose another file with --out.",
+            ) from error
+        yield work
 
 
 def _give_up(writer: _Writer) -> None:

@@ -65,7 +65,7 @@ class Parts:
         return Part(
             pl.DataFrame(answers.replace_schema_metadata()),
             pl.DataFrame(rejects),
-            _counts(facts["counts"]),
+            counts_of(facts["counts"]),
             facts["malformed"],
             facts["windows_1252"],
             ids["ids"].to_numpy(),
@@ -105,7 +105,7 @@ def _arrow(frame: pl.DataFrame) -> pa.Table:
     return frame.to_arrow(compat_level=pl.CompatLevel.oldest())
 
 
-def _counts(said: dict[str, Any]) -> Counts:
+def counts_of(said: dict[str, Any]) -> Counts:
     """Counts from JSON, which has no tuples."""
     told = dict(said)
     told["repair_examples"] = {

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import polars as pl
 import psycopg
 import pytest
+from alike import unlike
 from database_worlds import CHURN, contract, odd, world
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
@@ -31,23 +31,6 @@ def both(history, url, folder):
     prepared = prepare(history, folder, folder / "prepared", settings=there)
     files = build(history, prepared, folder / "files.parquet")
     return files, prepared.counts, *build_in_postgres(history, folder / "place.parquet", settings=there)
-
-
-def unlike(one: pl.DataFrame, other: pl.DataFrame) -> dict[str, pl.DataFrame]:
-    """The columns that differ: anything but floats exactly, those by more than 1e-9 of the value."""
-    found = {}
-    for name, kind in one.schema.items():
-        a, b = one[name], other[name]
-        if kind == pl.Float64:
-            most = pl.DataFrame([a.abs(), b.abs().alias("b")]).max_horizontal()
-            same = ((a - b).abs() <= 1e-9 * most).fill_null(value=False) | (a.is_null() & b.is_null())
-        else:
-            same = a.eq_missing(b)
-        if not same.all():
-            found[name] = pl.DataFrame(
-                {"customer": one["customer"], "as_of": one["as_of"], "a": a, "b": b}
-            ).filter(~same)
-    return found
 
 
 def counted(counts):
