@@ -3,10 +3,12 @@ from __future__ import annotations
 import json
 import logging
 import math
+import shutil
 import threading
 from contextlib import ExitStack, contextmanager
 from gzip import decompress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -156,8 +158,19 @@ class Shop:
         return Live(self.registry, self.load)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _no_collection():
+    """A server that begins has the collector look through all there is: here through all tests, each time."""
+    idle = SimpleNamespace(**dict.fromkeys(("collect", "freeze", "unfreeze"), lambda: None))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("holdfast.api.app.gc", idle)
+        yield
+
+
 @pytest.fixture
-def shop(tmp_path):
+def shop(tmp_path, sqlite_ready):
+    (tmp_path / "home").mkdir()
+    shutil.copy(sqlite_ready, tmp_path / "home" / "holdfast.db")
     made = Shop(tmp_path / "home")
     yield made
     made.registry.close()
@@ -213,14 +226,16 @@ class NoRegistry:
 
 
 @contextmanager
-def servers(tmp_path_factory):
+def servers(tmp_path_factory, ready):
     """What opens servers that end with the context."""
     with ExitStack() as stack:
 
         def one(model, *, home=None, engine=None, **settings):
             live = Live(NoRegistry())
             live.current = Serving(model, Intake(model.contract))
-            home = home or tmp_path_factory.mktemp("home")
+            if home is None:
+                home = tmp_path_factory.mktemp("home")
+                shutil.copy(ready, home / "holdfast.db")
             app = create_app(live, Settings(home=home, **settings), engine or open_store(home))
             client = TestClient(app, base_url="http://127.0.0.1", client=("127.0.0.1", 50_000))
             return stack.enter_context(client)
@@ -229,16 +244,16 @@ def servers(tmp_path_factory):
 
 
 @pytest.fixture
-def serve_model(tmp_path_factory):
+def serve_model(tmp_path_factory, sqlite_ready):
     """Opens a client of a service that has one model and no registry, for a test."""
-    with servers(tmp_path_factory) as one:
+    with servers(tmp_path_factory, sqlite_ready) as one:
         yield one
 
 
 @pytest.fixture(scope="module")
-def serve_module(tmp_path_factory):
+def serve_module(tmp_path_factory, sqlite_ready):
     """As `serve_model`, for all tests of a module."""
-    with servers(tmp_path_factory) as one:
+    with servers(tmp_path_factory, sqlite_ready) as one:
         yield one
 
 

@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import partial
 from urllib.parse import urlsplit
 
 import pytest
 from tcp_proxy import TcpProxy
+from waiting import wait_until
 
 from holdfast.api.health import Health
 from holdfast.predictions import PredictionLog
 from holdfast.settings import Settings
 from holdfast.store import engine
 
-LONGEST = 30.0
-"""Seconds that a change may take to show on a machine that does much else."""
-
-
-def wait(check):
-    until = time.monotonic() + LONGEST
-    while not check():
-        assert time.monotonic() < until, "it did not come true"
-        time.sleep(0.05)
+wait = partial(wait_until, what="the health to change")
 
 
 @contextmanager

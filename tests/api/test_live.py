@@ -7,10 +7,12 @@ import shutil
 import threading
 import time
 from contextlib import contextmanager
+from functools import partial
 from types import SimpleNamespace
 
 import polars as pl
 import pytest
+from waiting import wait_until
 
 from holdfast.api.live import Live
 from holdfast.errors import HoldfastError
@@ -29,13 +31,7 @@ def version_of(client, good):
 def becomes_true(seconds=WITHIN):
     """Gives a function that waits until what it is given is true."""
 
-    def wait(check):
-        until = time.monotonic() + seconds
-        while not check():
-            assert time.monotonic() < until, "it did not come true in time"
-            time.sleep(0.02)
-
-    yield wait
+    yield partial(wait_until, what="it to show", seconds=seconds)
 
 
 def test_promote_and_rollback_show_within_a_second_without_loading_what_is_known(client, shop, good):

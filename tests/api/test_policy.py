@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from fastapi import APIRouter
 from starlette.routing import Mount
+from waiting import wait_until
 
 from holdfast.access import Role
 from holdfast.access.keys import create_key, revoke_key
@@ -204,6 +205,6 @@ def test_a_revoked_key_ends_in_another_server_by_itself(shop, open_client):
 
 
 def wait_for(client: TestClient, key: str, status: int) -> None:
-    until = datetime.now(UTC) + timedelta(seconds=30)
-    while client.get("/model_info", headers={"x-api-key": key}).status_code != status:
-        assert datetime.now(UTC) < until
+    wait_until(
+        lambda: client.get("/model_info", headers={"x-api-key": key}).status_code == status, "the key's state"
+    )

@@ -2,24 +2,18 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
+from waiting import wait_until
 
 from holdfast.api import log, upkeep
 from holdfast.predictions.erasure import erase
 from holdfast.settings import Settings
 from holdfast.store import engine
 
-DEADLINE = 60.0
-
-
-def until(true):
-    end = time.monotonic() + DEADLINE
-    while not true():
-        assert time.monotonic() < end, "it did not come about"
-        time.sleep(0.02)
+until = partial(wait_until, what="the upkeep")
 
 
 def turns(app, many):

@@ -11,7 +11,8 @@ from http.client import HTTPException
 
 import pytest
 import sqlalchemy as sa
-from served import Client, wait_until
+from served import Client
+from waiting import wait_until
 
 from holdfast.store.tables import predictions
 

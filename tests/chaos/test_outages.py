@@ -8,8 +8,9 @@ import threading
 import pytest
 import sqlalchemy as sa
 from redis import Redis
-from served import Load, wait_until
+from served import Load
 from tcp_proxy import TcpProxy
+from waiting import wait_until
 
 from holdfast.store.tables import predictions
 

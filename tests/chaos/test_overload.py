@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 from crowd import Found, in_process
-from served import Client, Load, wait_until
+from served import Client, Load
+from waiting import wait_until
 
 pytestmark = [
     pytest.mark.chaos,

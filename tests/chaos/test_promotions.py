@@ -7,7 +7,8 @@ import threading
 
 import polars as pl
 import pytest
-from served import Load, wait_until
+from served import Load
+from waiting import wait_until
 
 from holdfast.model import Model
 

@@ -11,8 +11,9 @@ from http.client import HTTPException
 from pathlib import Path
 
 import pytest
-from served import Client, Load, Served, bodies_of, wait_until
+from served import Client, Load, Served, bodies_of
 from tcp_proxy import TcpProxy
+from waiting import wait_until
 
 from holdfast.cli.supervisor import Kept
 

@@ -1,17 +1,15 @@
 from __future__ import annotations
 
 import shutil
-import time
 
 import pytest
 import sqlalchemy as sa
+from waiting import wait_until
 
 from holdfast.jobs import JobBook, start_worker
 from holdfast.settings import Settings
 from holdfast.store import engine, reading, writing
 from holdfast.store.tables import deployments, events, versions
-
-PATIENCE = 120.0
 
 
 @pytest.fixture
@@ -75,11 +73,8 @@ def until(book):
     """Waits until a job is as it should be."""
 
     def wait(job, wanted):
-        deadline = time.monotonic() + PATIENCE
-        while not wanted(found := book.get(job.id)):
-            assert time.monotonic() < deadline, f"still {found}"
-            time.sleep(0.02)
-        return found
+        wait_until(lambda: wanted(book.get(job.id)), "a job to be as it should")
+        return book.get(job.id)
 
     return wait
 

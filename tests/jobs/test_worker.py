@@ -15,7 +15,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 import sqlalchemy as sa
-from served import wait_until
+from waiting import wait_until
 
 from holdfast.disk import locked
 from holdfast.jobs import State, files
@@ -281,10 +281,7 @@ def test_a_worker_ends_with_its_parent(settings):
     parent.kill()
     parent.wait()
     parent.stdout.close()
-    deadline = time.monotonic() + 60
-    while _alive(worker):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    wait_until(lambda: not _alive(worker), "it to end")
 
 
 def _alive(pid):

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
+from waiting import LONGEST, wait_until
 
 from holdfast.store import engine, reading
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-LONGEST = 60
-"""Seconds until a test is given up."""
 
 
 def interleaved(
@@ -73,10 +70,9 @@ def _until_waiting(watch: sa.Engine, work: Future[Any]) -> None:
         "SELECT count(*) FROM pg_stat_activity"
         " WHERE datname = current_database() AND wait_event_type = 'Lock'"
     )
-    deadline = time.monotonic() + LONGEST
-    while not work.done():
-        assert time.monotonic() < deadline
+
+    def begun() -> bool:
         with reading(watch) as connection:
-            if connection.scalar(waiting):
-                return
-        time.sleep(0.01)
+            return work.done() or bool(connection.scalar(waiting))
+
+    wait_until(begun, "it to meet a lock")

@@ -15,6 +15,8 @@ import time
 from itertools import count
 from pathlib import Path
 
+from free_port import free_port
+
 LONGEST = 120
 """Seconds that a start may take on a machine that does much else."""
 
@@ -36,7 +38,7 @@ class RealMariaDB:
         self._folder = Path(tempfile.mkdtemp(prefix="holdfast-mariadb-"))
         self._numbers = count(1)
         self._process: subprocess.Popen | None = None
-        self.port = _free_port()
+        self.port = free_port()
         # It refuses to run as root unless told that root is who shall run it.
         self._user = ["--user=root"] if os.geteuid() == 0 else []
         try:
@@ -125,9 +127,3 @@ def _found(*names: str) -> str:
     if found is None:
         raise MariaDBUnavailableError(f"{names[0]} is not installed (Debian's package is mariadb-server)")
     return found
-
-
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind((RealMariaDB.host, 0))
-        return free.getsockname()[1]

