@@ -123,6 +123,18 @@ def test_a_silent_customer_is_gone_when_the_horizon_is_over_as_later_snapshots_t
     assert month.min() == 3
 
 
+def test_silence_is_known_when_the_days_of_the_wall_clock_are_over():
+    hour = timedelta(hours=1)  # clocks went back within each horizon: its last day has 25 hours
+    looks = moments().with_columns(pl.col("label_end", "label_known") + hour)
+    frame = examples(world()).with_columns(left_at=pl.lit(None, dtype=pl.Datetime("us")))
+    loaded = load_examples(frame, contract(), looks, seed=1)
+    lookout = Lookout(History.model_validate(SILENCE), loaded, looks, 1)
+    first = np.flatnonzero((loaded.as_of == BEGIN).to_numpy())
+    over = BEGIN + timedelta(days=HORIZON)
+    assert lookout.ahead(first, over).seen.max() == 0
+    assert lookout.ahead(first, over + hour).seen.min() == HORIZON // 30
+
+
 def test_a_constant_hazard_is_found_again():
     monthly = 0.05
     loaded = load_examples(examples(world(monthly=monthly)), contract(), moments(), seed=1)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from holdfast.disk import scratch
 from holdfast.errors import UsageError
 from holdfast.history.build import build, folder_of
 from holdfast.history.prepare import prepare
@@ -102,6 +103,7 @@ def _without_places(history: History) -> dict[str, Any]:
     return document | {"clock": clock, "register": history.customers}
 
 
+@contextmanager
 def built_at(
     model: Model,
     given: History,
@@ -113,8 +115,10 @@ def built_at(
     settings: Settings | None = None,
     spark: Spark | None = None,
     progress: Progress | None = None,
-) -> Built:
+) -> Iterator[Built]:
     """The table that a model scores: who was eligible at ``as_of``, described as was known then.
+
+    It is there as long as the context lasts, and no other run's.
 
     Args:
         model: learned from the history.
@@ -135,13 +139,18 @@ def built_at(
     told = progress or NullProgress()
     folder = folder_of(home, history)
     prepared = prepare(history, root, folder, settings=settings, progress=told)
-    out = folder / ("evaluated.parquet" if labels else "scored.parquet")
     moments = as_of or [prepared.until.replace(tzinfo=UTC)]
     memory = None if settings is None else settings.memory_mib
-    if spark is not None:
+    with scratch(folder, ".scored-") as work:
+        out = work / "built.parquet"
+        if spark is None:
+            yield build(
+                history, prepared, out, as_of=moments, labels=labels, memory_mib=memory, progress=told
+            )
+            return
         from holdfast.history.build_in_spark import build_in_spark  # noqa: PLC0415 - needs an extra
 
-        return build_in_spark(
+        yield build_in_spark(
             history,
             prepared,
             out,
@@ -151,7 +160,6 @@ def built_at(
             memory_mib=memory,
             progress=told,
         )
-    return build(history, prepared, out, as_of=moments, labels=labels, memory_mib=memory, progress=told)
 
 
 def score_history(
@@ -196,17 +204,17 @@ def score_history(
     told = progress or NullProgress()
     place = destination(contract, out or contract.with_name(f"{given.name}.scored.csv"), overwrite=overwrite)
     moment = None if as_of is None else [as_of]
-    built = built_at(
-        model, given, contract.parent, home=home, as_of=moment, labels=False, settings=settings,
-        spark=spark, progress=told,
-    )  # fmt: skip
-    told.start("Scoring", built.rows)
     risks: Counter[str] = Counter()
     acted, expected = 0, 0.0
     with (
+        built_at(
+            model, given, contract.parent, home=home, as_of=moment, labels=False, settings=settings,
+            spark=spark, progress=told,
+        ) as built,
         writing(place, reasons=reasons, schema=described_schema(model, reasons)) as output,
         _scored(model, built, place, reasons, spark=spark, progress=told) as parts,
-    ):
+    ):  # fmt: skip
+        told.start("Scoring", built.rows)
         for part in parts:
             answers = part.answers
             output.write(answers, part.rejects)
@@ -214,7 +222,7 @@ def score_history(
             expected += float(answers["churn_probability"].sum())
             risks.update(dict(answers["risk_level"].value_counts().iter_rows()))
             told.advance(answers.height)
-    at = pl.scan_parquet(built.path, glob=False).select(pl.col("as_of").first()).collect().item()
+        at = pl.scan_parquet(built.path, glob=False).select(pl.col("as_of").first()).collect().item()
     seconds = time.perf_counter() - began
     return HistorySummary(
         aware(at, given.clock.time_zone),

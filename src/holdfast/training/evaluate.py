@@ -156,11 +156,11 @@ def evaluate_history(
         )
     look = looks.sort("as_of").row(-1, named=True)
     moment = look["as_of"].replace(tzinfo=UTC)
-    built = built_at(
-        model, given, root, home=home, as_of=[moment], labels=True, settings=settings, progress=progress
-    )
     label = model.contract.churn.label
-    frame = built.frame().filter(pl.col(label).is_not_null())
+    with built_at(
+        model, given, root, home=home, as_of=[moment], labels=True, settings=settings, progress=progress
+    ) as built:
+        frame = built.frame().filter(pl.col(label).is_not_null())
     found = evaluate(model, frame, seed=seed, resamples=resamples, progress=progress)
     learned_until = model.manifest.get("until")
     if isinstance(learned_until, str) and look["label_known"].isoformat() <= learned_until:

@@ -8,7 +8,6 @@ For inactivity a customer is gone once silent for the whole horizon, as later sn
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -78,7 +77,7 @@ class Lookout:
     Attributes:
         history: the contract.
         examples: loaded rows.
-        moments: ``as_of, label_begin`` of the snapshots.
+        moments: ``as_of``, ``label_begin`` and ``label_end`` of the snapshots.
         seed: of the sample and the booster.
     """
 
@@ -93,7 +92,7 @@ class Lookout:
         begins = self.moments.select("as_of", "label_begin")
         look = look.with_row_index("row").join(begins, on="as_of", how="left", maintain_order="left")
         if self.history.churn.event is ChurnEvent.INACTIVITY:
-            return _by_silence(self.history, self.examples, look, final)
+            return _by_silence(self, look, final)
         begin = pl.col("label_begin")
         found = look.with_columns(self.examples.left_at[rows].alias("left_at")).select(
             whole=_months(pl.lit(final) - begin).clip(0, MONTHS), gone=_months(pl.col("left_at") - begin) + 1
@@ -148,9 +147,10 @@ def _other_cause(examples: Examples) -> NDArray[np.bool_]:
     )
 
 
-def _by_silence(history: History, examples: Examples, look: pl.DataFrame, final: datetime) -> Ahead:
-    horizon = timedelta(days=history.churn.horizon_days + history.churn.lead_days)
-    keys = examples.keys.filter(pl.col("as_of") <= final - horizon).sort("as_of")
+def _by_silence(lookout: Lookout, look: pl.DataFrame, final: datetime) -> Ahead:
+    history, ends = lookout.history, lookout.moments.select("as_of", "label_end")
+    keys = lookout.examples.keys.join(ends, on="as_of", maintain_order="left")
+    keys = keys.filter(pl.col("label_end") <= final).sort("as_of")
     silent = keys.filter(pl.col("y") == 1).select("number", "as_of", gone="as_of")
     last = keys.group_by("number").agg(last=pl.col("as_of").max())
     found = (
@@ -159,7 +159,8 @@ def _by_silence(history: History, examples: Examples, look: pl.DataFrame, final:
         .join(last, on="number", how="left")
         .sort("row")
     )
-    days = [(pl.col(name) - pl.col("as_of")).dt.total_days().cast(pl.Float64) for name in ("gone", "last")]
+    # A day on which the clocks change has 23 or 25 hours and is a day.
+    days = [((pl.col(name) - pl.col("as_of")).dt.total_hours() / 24).round() for name in ("gone", "last")]
     spans = found.select(each / DAYS for each in days)
     first = max(1, round(history.churn.horizon_days / DAYS))
     gone = spans["gone"].fill_null(MONTHS + 1.0).to_numpy().round().astype(np.int64) + first
