@@ -106,6 +106,58 @@ FUTURE = {
 }
 
 
+_VALUE = "SELECT id AS customer,\n{} AS value FROM payments GROUP BY id"
+
+
+@pytest.mark.parametrize(
+    ("value", "says"),
+    [
+        ("first(amount)", "first of rows in no order"),
+        ("last(amount)", "last of rows"),
+        ("any_value(amount)", "any_value of rows"),
+        ("arbitrary(amount)", "arbitrary of rows"),
+        ("string_agg(status, ',')", "of rows in no order"),
+        ("len(list(amount))", "of rows in no order"),
+    ],
+)
+def test_what_takes_rows_in_no_order_is_refused(value, says):
+    assert says in refused(_VALUE.format(value)).message
+
+
+@pytest.mark.parametrize(
+    ("query", "says"),
+    [
+        (
+            "WITH RECURSIVE r AS (SELECT 1 AS a UNION ALL SELECT a FROM r) SELECT 1 AS customer",
+            "calls itself",
+        ),
+        ("SELECT id AS customer, lag(amount) OVER (PARTITION BY id) AS value FROM payments", "lag of rows"),
+        ("SELECT id AS customer, amount AS value FROM payments LIMIT 3", "LIMIT and no ORDER BY"),
+        ("SELECT DISTINCT ON (id) id AS customer, amount AS value FROM payments", "DISTINCT ON and no"),
+    ],
+)
+def test_queries_that_may_not_end_or_take_any_rows_are_refused(query, says):
+    assert says in refused(query).message
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "first(amount ORDER BY at)",
+        "last(amount ORDER BY at)",
+        "len(string_agg(status, ',' ORDER BY status))",
+        "max(amount) FILTER (WHERE online)",
+    ],
+)
+def test_what_says_its_order_may_be_used(value):
+    assert own_features(written(_VALUE.format(value)))
+    ranked = (
+        "SELECT id AS customer, amount AS value FROM (SELECT id, amount, row_number() OVER (PARTITION BY id "
+        "ORDER BY at) AS place FROM payments) WHERE place = 1"
+    )
+    assert own_features(written(ranked))
+
+
 @pytest.mark.parametrize("query", FUTURE.values(), ids=FUTURE.keys())
 def test_a_query_that_reads_the_future_is_told_so_with_its_line(query):
     error = refused(query)

@@ -139,6 +139,23 @@ def test_what_is_not_there_is_a_clear_error(tmp_path, source):
         open_source(source, tmp_path).names()
 
 
+def test_folders_in_a_folder_are_refused_and_not_passed_over(folder):
+    deeper = folder / "2024"
+    deeper.mkdir()
+    (deeper / "notes.md").touch()
+    assert read(open_source("bills", folder.parent)).height
+    FRAME.write_parquet(deeper / "01.parquet")
+    with pytest.raises(SourceError, match="holds another folder with files") as caught:
+        open_source("bills", folder.parent).names()
+    assert caught.value.where == str(deeper)
+    for file in folder.glob("*.*"):
+        file.unlink()
+    assert list_tables(str(folder.parent)) == ["bills"]  # or nobody would be told
+    deeper.rename(folder / "_2024")
+    with pytest.raises(SourceError, match="no tables"):
+        list_tables(str(folder.parent))
+
+
 def test_tables_of_a_folder_are_its_files_and_folders_but_no_oracle(folder):
     place = folder.parent
     (place / "customers.csv").write_text("id\n1\n")

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from holdfast.cli.session import Session
+    from holdfast.contract.history import History
     from holdfast.history.leak import Leak
     from holdfast.history.prepare import Prepared, TableCounts
     from holdfast.history.sensitivity import Sensitivity, Variant
@@ -34,12 +35,10 @@ def check_history(session: Session, contract: Path, *, out: Path | None, strict:
     from holdfast.errors import DataError  # noqa: PLC0415 - as above
     from holdfast.history.build import folder_of  # noqa: PLC0415 - as above
     from holdfast.history.leaks import find_leaks  # noqa: PLC0415 - as above
-    from holdfast.history.own import own_features  # noqa: PLC0415 - as above
     from holdfast.history.prepare import prepare  # noqa: PLC0415 - as above
     from holdfast.history.sensitivity import sensitivity  # noqa: PLC0415 - as above
 
     history = load_history(contract)
-    own_features(history)  # a query that cannot be used is told before tables are read for minutes
     settings = session.settings
     with session.progress() as progress:
         prepared = prepare(
@@ -66,7 +65,7 @@ def check_history(session: Session, contract: Path, *, out: Path | None, strict:
         found.insist_on_examples()
     except DataError as error:
         refusal = error
-    document = _document(history.name, prepared, found, leaks, files["rejects.csv"])
+    document = _document(history, prepared, found, leaks, files["rejects.csv"])
     if refusal is None or not session.json:  # with --json the error is the one document
         session.answer(document, *_words(prepared, found, leaks, files["rejects.csv"]))
     if refusal is not None:
@@ -76,16 +75,20 @@ def check_history(session: Session, contract: Path, *, out: Path | None, strict:
 
 
 def _document(
-    name: str, prepared: Prepared, found: Sensitivity, leaks: Sequence[Leak], rejects: Path
+    history: History, prepared: Prepared, found: Sensitivity, leaks: Sequence[Leak], rejects: Path
 ) -> dict[str, object]:
+    from holdfast.history.times import aware  # noqa: PLC0415 - help must not wait for it
+
+    zone = history.clock.time_zone
     return {
-        "name": name,
+        "name": history.name,
         "passed": not found.warnings and all(leak.harmless for leak in leaks),
-        "since": prepared.since.isoformat(),
-        "until": prepared.until.isoformat(),
+        "since": aware(prepared.since, zone).isoformat(),
+        "until": aware(prepared.until, zone).isoformat(),
         "tables": {table: asdict(counts) for table, counts in prepared.counts.items()},
         "snapshots": [
-            asdict(snapshot) | {"as_of": snapshot.as_of.isoformat()} for snapshot in found.snapshots
+            asdict(snapshot) | {"as_of": aware(snapshot.as_of, zone).isoformat()}
+            for snapshot in found.snapshots
         ],
         "definitions": [asdict(variant) | {"rate": variant.rate} for variant in found.variants],
         "share_of_customers": found.share,

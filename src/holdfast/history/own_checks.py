@@ -23,6 +23,12 @@ if TYPE_CHECKING:
 COLUMNS = ("customer", "value")
 _SHAPE = "Write one SELECT of customer and value: SELECT customer_id AS customer, COUNT(*) AS value FROM …"
 _ROWS_FROM = (exp.Unnest, exp.Explode, exp.Lateral, exp.Columns, exp.Pivot)
+_IN_ORDER = (
+    exp.First, exp.Last, exp.AnyValue, exp.ArrayAgg, exp.GroupConcat,
+    exp.FirstValue, exp.LastValue, exp.NthValue, exp.RowNumber, exp.Lag, exp.Lead,
+)  # fmt: skip
+"""What depends on the order of rows, of which engines and threads have none."""
+
 _LATER = (exp.GT, exp.GTE, exp.EQ)
 _EARLIER = (exp.LT, exp.LTE, exp.EQ)
 
@@ -46,6 +52,7 @@ def checked(history: History, text: str, place: str) -> exp.Select:
     """
     _insist_steady(text, place)
     query = _parsed(text, place)
+    _insist_order(query, text, place)
     _insist_tables(query, history, text, place)
     _insist_parameters(query, history, text, place)
     _insist_past(query, history, text, place)
@@ -80,6 +87,13 @@ def _parsed(text: str, place: str) -> exp.Select:
             where=_at(place, text, "sample"),
             hint="Read all rows; nothing but :as_of may change from run to run.",
         )
+    recursive = next((one for one in query.find_all(exp.With) if one.recursive), None)
+    if recursive is not None:
+        raise QueryError(
+            "The query calls itself (WITH RECURSIVE), and nothing says that it comes to an end.",
+            where=_at(place, text, "recursive"),
+            hint="Write it without RECURSIVE.",
+        )
     writes = query.find(exp.Insert, exp.Update, exp.Delete, exp.Into)
     if writes is not None:
         raise QueryError(
@@ -106,6 +120,31 @@ def _insist_steady(text: str, place: str) -> None:
                 f"The query uses {name}, which gives another answer at another time.",
                 where=f"{place}, line {token.line}",
                 hint="Take :as_of for the present; nothing else may change from run to run.",
+            )
+
+
+def _insist_order(query: exp.Select, text: str, place: str) -> None:
+    """Refuse what takes rows as they happen to come."""
+    for one in query.find_all(*_IN_ORDER, exp.Anonymous):
+        if isinstance(one, exp.Anonymous) and one.name.lower() != "arbitrary":
+            continue
+        window = one.find_ancestor(exp.Window, exp.Select)
+        if not isinstance(one.this, exp.Order) and not (window and window.args.get("order")):
+            word = "arbitrary" if isinstance(one, exp.Anonymous) else one.sql("duckdb").partition("(")[0]
+            raise QueryError(
+                f"The query takes {word.lower()} of rows in no order, which may be another in every run.",
+                where=_at(place, text, word),
+                hint="Say which: first(x ORDER BY y), list(x ORDER BY x); or take min, max or arg_max.",
+            )
+    for select in query.find_all(exp.Select):
+        distinct = select.args.get("distinct")
+        some = select.args.get("limit") or (distinct and distinct.args.get("on"))
+        if some and not select.args.get("order"):
+            word = "LIMIT" if select.args.get("limit") else "DISTINCT ON"
+            raise QueryError(
+                f"The query has {word} and no ORDER BY: which rows it takes may be others in every run.",
+                where=_at(place, text, word.split()[0]),
+                hint="Give it an ORDER BY that leaves no ties.",
             )
 
 

@@ -23,6 +23,7 @@ from holdfast.contract.history import ChurnEvent, TableKind
 from holdfast.disk import locked, scratch
 from holdfast.history.clocks import chosen, latest
 from holdfast.history.engines.duck import Duck, limit_mib, told
+from holdfast.history.own import own_features
 from holdfast.history.problems import HistoryError
 from holdfast.history.rows import NOT_YET, REJECTS, TableReader
 from holdfast.history.settle import EXAMPLES, UNKNOWN, Settler, literal
@@ -116,13 +117,15 @@ def prepare(
 
     Raises:
         HistoryError: a table or column is missing, or nothing in a table can be used.
+        QueryError: a feature of one's own cannot be used.
         EngineError: there is not enough memory or disk.
         OSError: the folder cannot be written to.
     """
     shown = progress or NullProgress()
-    with ExitStack() as opened, locked(folder / ".lock"):
+    own_features(history)  # a query that cannot be used is told before tables are read for minutes
+    with ExitStack() as opening, locked(folder / ".lock"):
         sources = {
-            name: opened.enter_context(_opened(history, name, root, settings)) for name in history.tables
+            name: opening.enter_context(_opened(history, name, root, settings)) for name in history.tables
         }
         stamps = {name: _asked(name, source, source.stamp) for name, source in sources.items()}
         key = _key(history, stamps, {name: source.name for name, source in sources.items()})
@@ -267,7 +270,9 @@ def insist_usable(
         return
     if not counts.read:
         raise HistoryError(
-            f'Table "{name}" has no rows.', where=where, hint="Export it again, with its rows."
+            f'Table "{name}" has no rows.',
+            where=where,
+            hint="Export it again, with its rows; if nothing has happened yet, nothing can be learned.",
         )
     reason, rows = max(counts.rejected.items(), key=lambda item: item[1])
     first = next(

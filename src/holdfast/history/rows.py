@@ -29,7 +29,7 @@ from holdfast.history.times import (
 from holdfast.history.values import OwnColumns
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from holdfast.contract.history import History, Table
     from holdfast.sources import RawBatch
@@ -95,7 +95,9 @@ class TableReader:
         if missing:
             raise self._error(f'has no column "{missing[0]}"', missing[0], _nearest(missing[0], schema))
         self.columns = [c for c in schema if c in self._table.clocks or c in self._own]
-        self._refuse_homonyms()
+        wrong = name_that_clashes(self._own)
+        if wrong is not None:
+            raise self._error(*wrong)
         self.schema = self._schema()
         self._seen = False
 
@@ -152,20 +154,6 @@ class TableReader:
         names |= dict.fromkeys((*times, "_known"), INSTANT)
         names |= {f"{time}_wall": INSTANT for time in times} if self._walls else {}
         return pl.Schema(names | self._values.schema)
-
-    def _refuse_homonyms(self) -> None:
-        """To SQL a name is the same in any case, and names of our own begin with an underscore."""
-        seen: dict[str, str] = {}
-        for name in self._own:
-            other = seen.setdefault(name.casefold(), name)
-            if other != name:
-                raise self._error(
-                    f'has the columns "{other}" and "{name}"', name, "Rename one; case is no difference."
-                )
-            if name.startswith("_"):
-                raise self._error(
-                    f'has a column "{name}"', name, "Rename it; names with _ in front are taken."
-                )
 
     def _helpers(self, found: pl.DataFrame, zone: str) -> list[pl.Series]:
         made = []
@@ -260,6 +248,21 @@ class TableReader:
 _WRITE_ISO = (
     "Write times such as 2024-03-05 or 2024-03-05T14:30:00+01:00; seconds since an epoch are not read."
 )
+
+
+def name_that_clashes(columns: Iterable[str]) -> tuple[str, str, str] | None:
+    """What is wrong with the names of a table's columns, which column, and what to do; none if nothing is.
+
+    To SQL a name is the same in any case, and names of our own begin with an underscore.
+    """
+    seen: dict[str, str] = {}
+    for name in columns:
+        other = seen.setdefault(name.casefold(), name)
+        if other != name:
+            return f'has the columns "{other}" and "{name}"', name, "Rename one; case is no difference."
+        if name.startswith("_"):
+            return f'has a column "{name}"', name, "Rename it; names with _ in front are taken."
+    return None
 
 
 def needs_walls(history: History, name: str) -> bool:

@@ -88,9 +88,10 @@ def tables_of(folder: Path) -> list[str]:
         raise SourceError("It is a file.", where=str(folder), hint="Name the folder that holds the tables.")
     found = []
     for entry in sorted(folder.iterdir()):
-        hidden = entry.name.startswith((".", "_"))
-        inside = sorted(entry.iterdir()) if entry.is_dir() and not hidden else [entry]
-        files = [path for path in inside if path.is_file() and is_part(path.name)]
+        files = [entry] if entry.is_file() and is_part(entry.name) else []
+        if _is_folder(entry):
+            deeper = (part for inner in entry.iterdir() if _is_folder(inner) for part in _parts(inner))
+            files = _parts(entry) or list(deeper)
         if files and not any(is_oracle(path) for path in files):
             found.append(entry.name)
     if not found:
@@ -102,12 +103,27 @@ def tables_of(folder: Path) -> list[str]:
     return found
 
 
+def _is_folder(path: Path) -> bool:
+    return path.is_dir() and not path.name.startswith((".", "_"))
+
+
+def _parts(folder: Path) -> list[Path]:
+    return sorted(file for file in folder.iterdir() if file.is_file() and is_part(file.name))
+
+
 def _files(path: Path) -> list[Path]:
     if not path.exists():
         raise not_there(path)
     if not path.is_dir():
         return [path]
-    found = sorted(file for file in path.iterdir() if file.is_file() and is_part(file.name))
+    entries = sorted(path.iterdir())
+    if deeper := [entry for entry in entries if _is_folder(entry) and _parts(entry)]:
+        raise SourceError(
+            "The folder holds another folder with files; one table is files directly in one folder.",
+            where=str(deeper[0]),
+            hint="Move its files up or elsewhere, or begin its name with _ if they are not to be read.",
+        )
+    found = _parts(path)
     if not found:
         raise nothing_in(str(path))
     return found

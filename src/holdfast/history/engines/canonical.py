@@ -15,7 +15,7 @@ from holdfast.contract.history import TableKind
 from holdfast.history.clocks import ALWAYS_SQL
 from holdfast.history.engines.columns import Held, level, moment, next_day, value, wall
 from holdfast.history.problems import HistoryError
-from holdfast.history.rows import ENDLESS, needs_walls
+from holdfast.history.rows import ENDLESS, name_that_clashes, needs_walls
 from holdfast.history.settle import CONFLICT, EARLY, UNKNOWN, literal, quoted, version_key
 from holdfast.history.values import own_columns
 
@@ -113,6 +113,10 @@ def _told(history: History, name: str, held: Held, scope: Scope, rows: str) -> s
             where=f"{held.place}, column {missing[0]}",
             hint="Mend the contract, or add the column to the table.",
         )
+    wrong = name_that_clashes(own)
+    if wrong is not None:
+        what, column, hint = wrong
+        raise HistoryError(f'Table "{name}" {what}.', where=f"{held.place}, column {column}", hint=hint)
     start = table.time if table.kind is TableKind.EVENTS else table.begin
     begins = "_time" if table.kind is TableKind.EVENTS else "_begin"
     columns = {
