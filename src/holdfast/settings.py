@@ -160,6 +160,9 @@ class Settings(BaseSettings):
     source_retries: int = Field(
         6, ge=0, le=20, description="How often a source is asked again after a fault that may pass."
     )
+    source_seconds: float = Field(
+        1_800, ge=1, le=86_400, description="Longest that a database may take over one question of a source."
+    )
     s3_endpoint: str | None = Field(
         None, description="Address of the store that s3:// means, where it is not Amazon's."
     )

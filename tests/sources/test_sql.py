@@ -234,7 +234,10 @@ def test_conditions_choose_the_same_rows_in_the_database_as_in_a_file(server, hu
 
 def copied(url, asked):
     """What comes from the database before anything is chosen here."""
-    with sql_source(url, "hundred", retries=0) as source, closing(source._parts[0].near(asked)) as coming:
+    with (
+        sql_source(url, "hundred", retries=0, seconds=60) as source,
+        closing(source._parts[0].near(asked)) as coming,
+    ):
         return pl.read_parquet(next(said for said in coming if isinstance(said, Path)))
 
 
@@ -273,6 +276,21 @@ def test_tables_are_listed_and_one_that_is_not_there_is_told_with_the_nearest(se
     assert told.value.hint == 'Did you mean "hundred"?'
     assert "table hundert of" in told.value.where
     assert "reader:not" not in str(told.value)
+
+
+def test_a_database_that_takes_too_long_over_its_answer_is_told_and_not_waited_for(server):
+    sleep = {"postgres": "pg_sleep(20)::text", "mariadb": "sleep(20)"}[server.kind]
+    slow = Server(server.kind, server.server, server.server.url())
+    slow.run(f"CREATE VIEW slow AS SELECT 1 AS a, {sleep} AS b")
+    slow.engine.dispose()
+    limited = slow.settings().model_copy(update={"source_seconds": 1.0})
+    with (
+        open_source("table:slow", Path(), limited) as source,
+        pytest.raises(SourceError, match=r"timeout|timed out") as told,
+    ):
+        read(source)
+    assert "HOLDFAST_SOURCE_SECONDS" in told.value.hint
+    assert "table slow of" in told.value.where
 
 
 def test_a_database_without_tables_shows_its_views_or_says_so(server):

@@ -18,9 +18,6 @@ if TYPE_CHECKING:
 CONNECT_SECONDS = 10
 """How long a database may take to let us in."""
 
-SILENT_SECONDS = 600
-"""How long MySQL may say nothing in the middle of its answer."""
-
 _DRIVERS = {
     "postgresql": "postgresql+psycopg",
     "postgres": "postgresql+psycopg",
@@ -39,7 +36,7 @@ _CONNECTING = {
         "tcp_user_timeout": 30_000,
         **_ALIVE,
     },
-    "mysql": {"connect_timeout": CONNECT_SECONDS, "read_timeout": SILENT_SECONDS, "charset": "utf8mb4"},
+    "mysql": {"connect_timeout": CONNECT_SECONDS, "charset": "utf8mb4"},
 }
 _READING = {
     # SET LOCAL ends with the transaction, so a pool of connections between us and the server stays clean.
@@ -78,8 +75,8 @@ _PASSING_WORDS = (
 )
 """Where PostgreSQL's client has no SQLSTATE: the line was down."""
 
-_LASTING_WORDS = ("not known", "nodename nor servname", "certificate")
-"""Faults of a line that no second try mends."""
+_LASTING_WORDS = ("not known", "nodename nor servname", "certificate", "query (timed out)")
+"""Faults that no second try mends."""
 
 T = TypeVar("T")
 
@@ -90,16 +87,19 @@ class Database:
     Args:
         url: ``postgresql://user:password@host/name`` or ``mysql://…``.
         retries: how often a question is asked again after a fault that passes.
+        seconds: longest that it may take over a question, or over the next piece of its answer.
 
     Raises:
         UsageError: the URL is none of these, or the driver is not installed.
     """
 
-    def __init__(self, url: str, *, retries: int) -> None:
+    def __init__(self, url: str, *, retries: int, seconds: float) -> None:
         self._url = _known(url)
         self._retries = retries
+        self._seconds = seconds
         self.kind = "postgresql" if self._url.get_backend_name() == "postgresql" else "mysql"
-        own = {k: v for k, v in _CONNECTING[self.kind].items() if k not in self._url.query}
+        own = _CONNECTING[self.kind] | ({"read_timeout": seconds} if self.kind == "mysql" else {})
+        own = {k: v for k, v in own.items() if k not in self._url.query}
         try:
             self.engine = sa.create_engine(
                 self._url, connect_args=own, paramstyle="pyformat", pool_pre_ping=True
@@ -123,6 +123,8 @@ class Database:
         with self.engine.connect() as connection:
             for statement in _READING[self.kind]:
                 connection.exec_driver_sql(statement)
+            if self.kind == "postgresql":
+                connection.exec_driver_sql(f"SET LOCAL statement_timeout = {int(1_000 * self._seconds)}")
             yield connection
 
     @contextmanager
@@ -224,6 +226,8 @@ _WRITE_A_URL = "Set HOLDFAST_SOURCE_URL to postgresql://USER:PASSWORD@HOST:5432/
 _HINTS = {
     "connection refused": "Is it running there? Check host and port in HOLDFAST_SOURCE_URL.",
     "can't connect": "Is it running there? Check host and port in HOLDFAST_SOURCE_URL.",
+    "statement timeout": "Raise HOLDFAST_SOURCE_SECONDS, or make a table of what it computes for so long.",
+    "query (timed out)": "Raise HOLDFAST_SOURCE_SECONDS, or make a table of what it computes for so long.",
     "timeout expired": "It does not answer. Check host and port in HOLDFAST_SOURCE_URL.",
     "resolve host": "Check the host's name in HOLDFAST_SOURCE_URL.",
     "translate host name": "Check the host's name in HOLDFAST_SOURCE_URL.",

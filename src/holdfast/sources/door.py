@@ -40,7 +40,12 @@ def open_source(source: str, root: Path, settings: Settings | None = None) -> So
                 hint="Set HOLDFAST_SOURCE_URL, such as postgresql://USER:PASSWORD@HOST:5432/NAME",
             )
         url = settings.source_url.get_secret_value()
-        return sql_source(url, source.removeprefix(TABLE), retries=settings.source_retries)
+        return sql_source(
+            url,
+            source.removeprefix(TABLE),
+            retries=settings.source_retries,
+            seconds=settings.source_seconds,
+        )
     if source.startswith(STORE):
         from holdfast.sources.store import store_source  # noqa: PLC0415 - as above
 
@@ -67,6 +72,7 @@ def list_tables(place: str, settings: Settings | None = None) -> list[str]:
     if "://" in place:
         from holdfast.sources.sql import tables_at  # noqa: PLC0415 - as above
 
-        found = tables_at(place, retries=(settings or load_settings()).source_retries)
+        settings = settings or load_settings()
+        found = tables_at(place, retries=settings.source_retries, seconds=settings.source_seconds)
         return [TABLE + name for name in found]
     return tables_of(Path(place).expanduser())

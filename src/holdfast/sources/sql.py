@@ -123,25 +123,25 @@ class SqlPart:
                 yield min(1.0, done / (expected or done + 10 * PIECE_ROWS))
 
 
-def sql_source(url: str, table: str, *, retries: int) -> Source:
+def sql_source(url: str, table: str, *, retries: int, seconds: float) -> Source:
     """The table of the database at ``url``.
 
     Raises:
         UsageError: the URL is none that is known, or its driver is not installed.
     """
-    database = Database(url, retries=retries)
+    database = Database(url, retries=retries, seconds=seconds)
     part = SqlPart(database, table)
     return Source(part.name, lambda: [part], database.close)
 
 
-def tables_at(url: str, *, retries: int) -> list[str]:
+def tables_at(url: str, *, retries: int, seconds: float) -> list[str]:
     """Names of the tables of a database that its user sees first; if there are none, of the views.
 
     Raises:
         SourceError: it cannot be asked, or there are none.
         UsageError: as `sql_source`.
     """
-    database = Database(url, retries=retries)
+    database = Database(url, retries=retries, seconds=seconds)
     try:
         found = _tables(database)
     finally:

@@ -71,7 +71,11 @@ class Postgres:
                 hint="Set HOLDFAST_SOURCE_URL, such as postgresql://USER:PASSWORD@HOST:5432/NAME",
             )
         self.history = history
-        self.database = Database(settings.source_url.get_secret_value(), retries=settings.source_retries)
+        self.database = Database(
+            settings.source_url.get_secret_value(),
+            retries=settings.source_retries,
+            seconds=settings.source_seconds,
+        )
         if self.database.kind != "postgresql":
             raise UsageError(
                 f"Features are not built in {self.database.place}, but in PostgreSQL alone.",
