@@ -20,6 +20,8 @@ from holdfast.history.clocks import instant, visible
 from holdfast.history.feature import HistoryFeature
 from holdfast.history.own_checks import QueryError, checked
 from holdfast.history.own_types import kind_of_value, sql_type
+from holdfast.history.problems import HistoryError
+from holdfast.history.rows import name_that_clashes
 from holdfast.history.settle import quoted
 from holdfast.history.translate import translated
 
@@ -35,7 +37,13 @@ def own_features(history: History) -> list[HistoryFeature]:
 
     Raises:
         QueryError: a query cannot be used; ``where`` names its file and line.
+        HistoryError: a table has columns that SQL cannot tell apart.
     """
+    for name in history.tables if history.features else ():
+        wrong = name_that_clashes(column for column in shown_columns(history, name) if column[:1] != "_")
+        if wrong is not None:
+            what, column, hint = wrong
+            raise HistoryError(f'Table "{name}" {what}.', where=f"table {name}, column {column}", hint=hint)
     return [_feature(history, name, text) for name, text in history.features.items()]
 
 

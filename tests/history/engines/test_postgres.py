@@ -9,6 +9,7 @@ from database_worlds import CHURN, contract, odd, world
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
+from holdfast.contract.types import Column
 from holdfast.errors import UsageError
 from holdfast.history.build import build
 from holdfast.history.build_in_place import build_in_postgres
@@ -17,6 +18,7 @@ from holdfast.history.own_checks import QueryError
 from holdfast.history.prepare import prepare
 from holdfast.history.problems import HistoryError
 from holdfast.history.settle import CONFLICT, REPEATED
+from holdfast.progress import NullProgress
 from holdfast.settings import Settings
 from holdfast.sources import SourceError
 
@@ -109,6 +111,60 @@ def test_nothing_is_made_in_the_database_and_what_was_built_before_stays_if_it_i
     with psycopg.connect(at) as connection:
         count = "SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind <> 't'"
         assert connection.execute(count).fetchone() == (3,)
+
+
+class Dying(NullProgress):
+    """Ends the connections of all others once the first piece is built, as often as it is told to."""
+
+    def __init__(self, at, times):
+        self.at, self.times, self.built = at, times, 0
+
+    def advance(self, *_):
+        self.built += 1
+        if self.times:
+            self.times -= 1
+            with psycopg.connect(self.at, autocommit=True) as connection:
+                connection.execute(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                    "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+                )
+
+
+def test_a_database_that_dies_half_way_leaves_what_was_there_or_is_asked_again(at, tmp_path, monkeypatch):
+    world(7).into(at)
+    history, out = contract("end", "UTC"), tmp_path / "p.parquet"
+    expected, _ = build_in_postgres(history, out, settings=Settings(source_url=at))
+    before, expected = out.read_bytes(), expected.frame()
+    monkeypatch.setattr("holdfast.history.build_in_place.PIECE", 600)
+    dying = Dying(at, 1)
+    with pytest.raises(SourceError, match=r"terminating connection|closed the connection") as raised:
+        build_in_postgres(history, out, settings=Settings(source_url=at, source_retries=0), progress=dying)
+    assert dying.built == 1  # half-way
+    assert raised.value.where.startswith("the tables of postgresql://")
+    assert [path.name for path in tmp_path.iterdir()] == ["p.parquet"]
+    assert out.read_bytes() == before
+    again, _ = build_in_postgres(history, out, settings=Settings(source_url=at), progress=Dying(at, 1))
+    assert again.frame().equals(expected)
+
+
+def test_columns_that_sql_cannot_tell_apart_are_refused_as_from_files(at, tmp_path):
+    world(7).into(at)
+    with psycopg.connect(at, autocommit=True) as connection:
+        connection.execute('ALTER TABLE plans ADD COLUMN "Price" numeric, ADD COLUMN "_known" numeric')
+    for name in ("Price", "_known"):
+        history = contract("end", "UTC")
+        plans = history.tables["plans"]
+        columns = plans.columns | {name: Column(kind="number")}
+        tables = history.tables | {"plans": plans.model_copy(update={"columns": columns})}
+        changed = history.model_copy(update={"tables": tables})
+        there = Settings(source_url=at)
+        with pytest.raises(
+            HistoryError, match=r'has the columns "price" and "Price"|a column "_known"'
+        ) as one:
+            build_in_postgres(changed, tmp_path / "p.parquet", settings=there)
+        with pytest.raises(HistoryError) as other:
+            prepare(changed, tmp_path, tmp_path / "prepared", settings=there)
+        assert (one.value.message, one.value.hint) == (other.value.message, other.value.hint)
 
 
 def test_signs_that_mean_something_to_sql_are_names_levels_and_ids_like_others(at, tmp_path, monkeypatch):
