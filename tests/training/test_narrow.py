@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 
 from holdfast.contract import Contract
-from holdfast.training.narrow import LEAST_KEPT, narrow
+from holdfast.training.narrow import LEAST_KEPT, MOST_KEPT, narrow
 
 N = 4_000
 
@@ -51,16 +51,23 @@ def test_what_says_nothing_or_repeats_another_is_dropped_with_its_reason():
     assert found.contract.columns["same"].exclude == "dropped in training: one value"
 
 
-def test_features_that_tell_are_kept_and_noise_goes_more_often():
-    kept = {"weak": 0, "noise": 0}
-    for seed in range(4):
-        frame, y = world(seed)
-        inputs = narrow(contract(frame), frame, y, seed=seed).contract.inputs
-        for kind in kept:
-            kept[kind] += sum(name.startswith(kind) for name in inputs)
-    assert kept["weak"] == 4 * 12
-    # of noise about three quarters pass by the rule's own share; what tells takes most of the trees' splits
-    assert kept["noise"] < 0.9 * 4 * 60
+def test_what_tells_is_kept_and_what_trees_use_least_goes_where_there_is_much():
+    frame, y = world(1)
+    found = narrow(contract(frame), frame, y, seed=1)
+    assert {f"weak_{at}" for at in range(12)} <= set(found.contract.inputs)
+    assert len(found.contract.inputs) == MOST_KEPT
+    assert (
+        sum(why == f"trees use {MOST_KEPT} others more" for why in found.dropped.values()) == 73 - MOST_KEPT
+    )
+
+
+def test_what_trees_do_not_use_is_dropped():
+    draw = np.random.default_rng(2)
+    told = {f"weak_{at}": draw.normal(size=N) for at in range(LEAST_KEPT)}
+    rare = np.where(np.arange(N) < 10, 1.0, 0.0)  # fewer rows than a leaf needs
+    frame = pl.DataFrame(told | {"rare": rare})
+    y = (draw.random(N) < 1 / (1 + np.exp(-frame["weak_0"].to_numpy()))).astype(np.int8)
+    assert narrow(contract(frame), frame, y, seed=1).dropped == {"rare": "trees do not use it"}
 
 
 def test_the_same_rows_and_seed_drop_the_same():
@@ -70,7 +77,7 @@ def test_the_same_rows_and_seed_drop_the_same():
     )
 
 
-def test_a_few_features_are_kept_whatever_noise_does():
+def test_a_few_features_are_kept_whether_trees_use_them_or_not():
     draw = np.random.default_rng(0)
     frame = pl.DataFrame({f"noise_{at}": draw.normal(size=N) for at in range(LEAST_KEPT)})
     found = narrow(contract(frame), frame, (draw.random(N) < 0.3).astype(np.int8), seed=1)

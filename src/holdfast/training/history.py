@@ -334,7 +334,7 @@ def _features_note(found: Backtest) -> str:
         return f"All {found.kept:,} features are used."
     return (
         f"{found.kept:,} of {found.kept + len(found.dropped):,} features are used; the others say nothing, "
-        "repeat another, or serve trees less than shuffled noise does."
+        "repeat another, or serve trees least."
     )
 
 

@@ -1,8 +1,8 @@
 """Which features a training needs: a rule that looks only at rows it may learn from.
 
 Dropped are features that say nothing (one value, or hardly any), exact copies of an earlier one, and those
-that trees use less than they use noise: beside the features stand copies of some with their values shuffled
-among the rows (Kursa & Rudnicki 2010, Boruta's shadows, in one round). Of the rest the most used are kept.
+that boosted trees do not use. Of the rest the most used are kept. Nothing more: penalised learners live with
+noise better than without what one round of trees missed.
 """
 
 from __future__ import annotations
@@ -24,14 +24,8 @@ if TYPE_CHECKING:
 ABSENT = 0.995
 """A feature without a value on a larger share of rows than this is dropped."""
 
-SHADOWS = 20
-"""Shuffled columns that stand beside the features."""
-
-LUCK = 0.25
-"""A feature must be used more than so large a share of the shuffled columns."""
-
 LEAST_KEPT = 10
-"""So many of the most used are kept whatever the noise did."""
+"""So many of the most used are kept whether they are used or not."""
 
 MOST_KEPT = 60
 """Of those left so many are kept at the most: the others add time, and hardly anything to the quality."""
@@ -109,27 +103,23 @@ def _silent(frame: pl.DataFrame) -> dict[str, str]:
 def _unused(
     contract: Contract, frame: pl.DataFrame, y: NDArray[np.int8], random: np.random.Generator
 ) -> dict[str, str]:
-    """Features that lower the loss of boosted trees no more than shuffled columns may."""
+    """Features that boosted trees do not use, or use less than the `MOST_KEPT` they use most."""
     import lightgbm  # noqa: PLC0415 - slow to import
 
     program = FeatureProgram(contract)
     encoder = Encoder(program)
     seed = int(random.integers(2**31))
     X = encoder.fit_transform(program.frame(frame), y, seed=seed)
-    copied = random.choice(X.shape[1], SHADOWS)
-    shadows = np.column_stack([random.permutation(X[:, column]) for column in copied])
     settings = {
         "objective": "binary", "num_leaves": 15, "learning_rate": 0.1, "min_child_samples": 20,
         "colsample_bytree": 0.3, "verbosity": -1, "num_threads": 1, "deterministic": True,
         "force_row_wise": True, "seed": seed,
     }  # fmt: skip
-    data = lightgbm.Dataset(np.hstack([X, shadows]), label=y, params=settings)
+    data = lightgbm.Dataset(X, label=y, params=settings)
     gain = lightgbm.train(settings, data, num_boost_round=_ROUNDS).feature_importance("gain")
-    noise = float(np.quantile(gain[X.shape[1] :], LUCK))
     used = dict.fromkeys(program.names, 0.0)
-    for slot, value in zip(encoder.slots, gain, strict=False):
+    for slot, value in zip(encoder.slots, gain, strict=True):
         used[slot.feature] += float(value)
     ranked = sorted(used, key=lambda name: -used[name])
     dropped = dict.fromkeys(ranked[MOST_KEPT:], f"trees use {MOST_KEPT} others more")
-    unlike_noise = set(ranked[:LEAST_KEPT]) | {name for name in ranked if used[name] > noise}
-    return dropped | {name: "trees use it less than noise" for name in ranked if name not in unlike_noise}
+    return dropped | {name: "trees do not use it" for name in ranked[LEAST_KEPT:] if used[name] == 0}
