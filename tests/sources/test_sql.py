@@ -23,7 +23,8 @@ from tcp_proxy import TcpProxy
 
 from holdfast.errors import UsageError
 from holdfast.settings import Settings
-from holdfast.sources import SourceError, Where, list_tables, open_source
+from holdfast.sources import SourceError, Where, list_tables, open_source, open_sources
+from holdfast.sources.database import Database
 from holdfast.sources.source import Asked
 from holdfast.sources.sql import sql_source
 
@@ -234,8 +235,9 @@ def test_conditions_choose_the_same_rows_in_the_database_as_in_a_file(server, hu
 
 def copied(url, asked):
     """What comes from the database before anything is chosen here."""
+    database = Database(url, retries=0, seconds=60)
     with (
-        sql_source(url, "hundred", retries=0, seconds=60) as source,
+        sql_source(database, "hundred", close=True) as source,
         closing(source._parts[0].near(asked)) as coming,
     ):
         return pl.read_parquet(next(said for said in coming if isinstance(said, Path)))
@@ -276,6 +278,31 @@ def test_tables_are_listed_and_one_that_is_not_there_is_told_with_the_nearest(se
     assert told.value.hint == 'Did you mean "hundred"?'
     assert "table hundert of" in told.value.where
     assert "reader:not" not in str(told.value)
+
+
+def test_tables_that_are_read_together_are_of_one_moment(server):
+    names = {"one": "table:first_of_two", "other": "table:second_of_two"}
+    for table in ("first_of_two", "second_of_two"):
+        server.fill(table, some(5))
+    with open_sources(names, Path(), server.settings()) as sources:
+        before = read(sources["one"])
+        server.run(
+            "INSERT INTO first_of_two SELECT * FROM first_of_two",
+            "INSERT INTO second_of_two SELECT * FROM second_of_two",
+        )
+        assert read(sources["other"]).height == before.height == 5
+        assert read(sources["one"]).height == 5
+    with open_sources(names, Path(), server.settings()) as sources:
+        assert [read(sources[name]).height for name in names] == [10, 10]
+
+
+@pytest.mark.usefixtures("lengthy", "small_pieces")
+def test_tables_that_are_read_together_are_asked_for_again_if_the_line_breaks(server):
+    names = {"one": "table:lengthy", "other": "table:lengthy"}
+    with open_sources(names, Path(), server.settings()) as sources:
+        assert read(sources["one"]).height == LENGTH
+        server.end_readers()
+        assert read(sources["other"]).height == LENGTH
 
 
 def test_a_database_that_takes_too_long_over_its_answer_is_told_and_not_waited_for(server):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -29,7 +29,7 @@ from holdfast.history.rows import NOT_YET, REJECTS, TableReader
 from holdfast.history.settle import EXAMPLES, UNKNOWN, Settler, literal
 from holdfast.history.spans import bound_of, since_of, until_of
 from holdfast.progress import NullProgress
-from holdfast.sources import SourceError, open_source
+from holdfast.sources import SourceError, open_sources
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -123,10 +123,8 @@ def prepare(
     """
     shown = progress or NullProgress()
     own_features(history)  # a query that cannot be used is told before tables are read for minutes
-    with ExitStack() as opening, locked(folder / ".lock"):
-        sources = {
-            name: opening.enter_context(_opened(history, name, root, settings)) for name in history.tables
-        }
+    named = {name: table.source for name, table in history.tables.items()}
+    with open_sources(named, root, settings) as sources, locked(folder / ".lock"):
         stamps = {name: _asked(name, source, source.stamp) for name, source in sources.items()}
         key = _key(history, stamps, {name: source.name for name, source in sources.items()})
         ready = None if None in stamps.values() else _ready(folder, key)
@@ -287,10 +285,6 @@ def insist_usable(
         where=where,
         hint=f"{hint}.",
     )
-
-
-def _opened(history: History, name: str, root: Path, settings: Settings | None) -> Source:
-    return open_source(history.tables[name].source, root, settings)
 
 
 def _asked(name: str, source: Source, ask: Any) -> Any:

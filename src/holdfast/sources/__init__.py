@@ -6,7 +6,7 @@ contract can name (folders, S3, databases too), and `list_tables` says what ther
 text stays text until the contract says what it is.
 """
 
-from holdfast.sources.door import list_tables, open_source
+from holdfast.sources.door import list_tables, open_source, open_sources
 from holdfast.sources.problems import SourceError
 from holdfast.sources.read import iter_batches, read_names, read_table, table_size
 from holdfast.sources.source import Source, Where
@@ -23,6 +23,7 @@ __all__ = [
     "iter_batches",
     "list_tables",
     "open_source",
+    "open_sources",
     "read_names",
     "read_table",
     "said_of_encoding",

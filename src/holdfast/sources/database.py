@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import sqlalchemy as sa
@@ -50,6 +50,15 @@ _READING = {
 }
 """What is said before a table is read: change nothing; times are told in UTC and in one form."""
 
+_ONE_MOMENT = {
+    "postgresql": ("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ",),
+    "mysql": (
+        "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ",
+        "START TRANSACTION WITH CONSISTENT SNAPSHOT",
+    ),
+}
+"""What is said beside that where several questions are to be answered as of one moment."""
+
 _PASSING_STATES = ("08", "40001", "40P01", "53300", "55P03", "57P01", "57P02", "57P03")
 """SQLSTATEs of PostgreSQL after which the same question may succeed."""
 
@@ -88,15 +97,20 @@ class Database:
         url: ``postgresql://user:password@host/name`` or ``mysql://…``.
         retries: how often a question is asked again after a fault that passes.
         seconds: longest that it may take over a question, or over the next piece of its answer.
+        one_moment: whether all that is read is of the moment of the first question, for as long as the
+            connection lasts. Then one question is asked after the other.
 
     Raises:
         UsageError: the URL is none of these, or the driver is not installed.
     """
 
-    def __init__(self, url: str, *, retries: int, seconds: float) -> None:
+    def __init__(self, url: str, *, retries: int, seconds: float, one_moment: bool = False) -> None:
         self._url = _known(url)
         self._retries = retries
         self._seconds = seconds
+        self._one_moment = one_moment
+        self._held = ExitStack()
+        self._connection: sa.Connection | None = None
         self.kind = "postgresql" if self._url.get_backend_name() == "postgresql" else "mysql"
         own = _CONNECTING[self.kind] | ({"read_timeout": seconds} if self.kind == "mysql" else {})
         own = {k: v for k, v in own.items() if k not in self._url.query}
@@ -120,12 +134,30 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:
         """A transaction that only reads, whose times are in UTC, and whose answers come in pieces."""
+        if not self._one_moment:
+            with self._reading() as connection:
+                yield connection
+            return
+        if self._connection is None:
+            self._connection = self._held.enter_context(self._reading(*_ONE_MOMENT[self.kind]))
+        try:
+            yield self._connection
+        except BaseException:  # whatever it was, its transaction is of no use any more
+            self._let_go()
+            raise
+
+    @contextmanager
+    def _reading(self, *more: str) -> Iterator[sa.Connection]:
         with self.engine.connect() as connection:
-            for statement in _READING[self.kind]:
+            for statement in (*_READING[self.kind], *more):
                 connection.exec_driver_sql(statement)
             if self.kind == "postgresql":
                 connection.exec_driver_sql(f"SET LOCAL statement_timeout = {int(1_000 * self._seconds)}")
             yield connection
+
+    def _let_go(self) -> None:
+        self._connection = None
+        self._held.close()
 
     @contextmanager
     def streaming(self, connection: sa.Connection, asked: sa.ClauseElement) -> Iterator[Any]:
@@ -174,6 +206,7 @@ class Database:
 
     def close(self) -> None:
         """Let go of all connections."""
+        self._let_go()
         self.engine.dispose()
 
     def _failed(self, error: Exception, name: str, tries: int) -> SourceError:

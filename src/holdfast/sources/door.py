@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,10 @@ from holdfast.settings import load_settings
 from holdfast.sources.local import local_source, tables_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
     from holdfast.settings import Settings
+    from holdfast.sources.database import Database
     from holdfast.sources.source import Source
 
 TABLE = "table:"
@@ -32,25 +36,66 @@ def open_source(source: str, root: Path, settings: Settings | None = None) -> So
     if source.startswith(TABLE):
         from holdfast.sources.sql import sql_source  # noqa: PLC0415 - most tables are files
 
-        settings = settings or load_settings()
-        if settings.source_url is None:
-            raise UsageError(
-                "The settings do not say in which database the table is.",
-                where=source,
-                hint="Set HOLDFAST_SOURCE_URL, such as postgresql://USER:PASSWORD@HOST:5432/NAME",
-            )
-        url = settings.source_url.get_secret_value()
-        return sql_source(
-            url,
-            source.removeprefix(TABLE),
-            retries=settings.source_retries,
-            seconds=settings.source_seconds,
-        )
+        database = _database(source, settings or load_settings())
+        return sql_source(database, source.removeprefix(TABLE), close=True)
     if source.startswith(STORE):
         from holdfast.sources.store import store_source  # noqa: PLC0415 - as above
 
         return store_source(source, settings or load_settings())
     return local_source(root / Path(source).expanduser())
+
+
+@contextmanager
+def open_sources(
+    sources: Mapping[str, str], root: Path, settings: Settings | None = None
+) -> Iterator[dict[str, Source]]:
+    """Several tables, to be read one after the other; those of the database all as of one moment of it.
+
+    If the connection breaks, what is read from then on is of a later one.
+
+    Args:
+        sources: what to call each, to what `open_source` takes.
+        root: as for `open_source`.
+        settings: likewise.
+
+    Raises:
+        UsageError: as `open_source`.
+    """
+    with ExitStack() as opened:
+        found, database = {}, None
+        for name, source in sources.items():
+            if not source.startswith(TABLE):
+                found[name] = opened.enter_context(open_source(source, root, settings))
+                continue
+            from holdfast.sources.sql import sql_source  # noqa: PLC0415 - most tables are files
+
+            if database is None:
+                database = _database(source, settings or load_settings(), one_moment=True)
+                opened.callback(database.close)
+            found[name] = sql_source(database, source.removeprefix(TABLE), close=False)
+        yield found
+
+
+def _database(source: str, settings: Settings, *, one_moment: bool = False) -> Database:
+    """The database of the settings.
+
+    Raises:
+        UsageError: they name none, or one of another kind.
+    """
+    from holdfast.sources.database import Database  # noqa: PLC0415 - most tables are files
+
+    if settings.source_url is None:
+        raise UsageError(
+            "The settings do not say in which database the table is.",
+            where=source,
+            hint="Set HOLDFAST_SOURCE_URL, such as postgresql://USER:PASSWORD@HOST:5432/NAME",
+        )
+    return Database(
+        settings.source_url.get_secret_value(),
+        retries=settings.source_retries,
+        seconds=settings.source_seconds,
+        one_moment=one_moment,
+    )
 
 
 def list_tables(place: str, settings: Settings | None = None) -> list[str]:

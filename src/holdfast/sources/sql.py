@@ -123,15 +123,10 @@ class SqlPart:
                 yield min(1.0, done / (expected or done + 10 * PIECE_ROWS))
 
 
-def sql_source(url: str, table: str, *, retries: int, seconds: float) -> Source:
-    """The table of the database at ``url``.
-
-    Raises:
-        UsageError: the URL is none that is known, or its driver is not installed.
-    """
-    database = Database(url, retries=retries, seconds=seconds)
+def sql_source(database: Database, table: str, *, close: bool) -> Source:
+    """A table of a database, which is closed with it if ``close``."""
     part = SqlPart(database, table)
-    return Source(part.name, lambda: [part], database.close)
+    return Source(part.name, lambda: [part], database.close if close else None)
 
 
 def tables_at(url: str, *, retries: int, seconds: float) -> list[str]:
@@ -139,7 +134,7 @@ def tables_at(url: str, *, retries: int, seconds: float) -> list[str]:
 
     Raises:
         SourceError: it cannot be asked, or there are none.
-        UsageError: as `sql_source`.
+        UsageError: the URL is none that is known, or its driver is not installed.
     """
     database = Database(url, retries=retries, seconds=seconds)
     try:
