@@ -10,7 +10,7 @@ PIP := $(PYTHON) -m pip --disable-pip-version-check install -q -q
 export DATA LABEL POSITIVE BUDGET PORT SERVE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check chaos bench bench-serve bench-quality bench-history docs lock clean
+.PHONY: help setup demo test check chaos bench bench-serve bench-quality bench-history bench-spark docs lock clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name words; do \
@@ -22,8 +22,10 @@ setup: $(READY) ## make .venv with everything, pinned and hashed; again only whe
 demo: $(READY) ## find leavers among simulated customers, or yours: DATA=customers.csv LABEL=Churn [SERVE=0]
 	@$(PYTHON) scripts/demo.py
 
+# Tests start many processes, each of which would compile everything anew; and while one waits, others work.
+test: export PYTHONDONTWRITEBYTECODE =
 test: check ## everything that must hold: make check, then all tests
-	$(PYTHON) -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder
+	$(PYTHON) -m pytest -q -n 3 --dist loadfile --no-loadscope-reorder
 
 check: $(READY) ## lint, format, types, and who may import whom
 	$(PYTHON) -m ruff check .
@@ -46,6 +48,9 @@ bench-quality: $(READY) ## quality on a public churn table, a public log and sim
 
 bench-history: $(READY) ## features of histories beside hand-written SQL: 1, 10 and 100 M events (about 15 minutes)
 	$(PYTHON) benchmarks/history.py
+
+bench-spark: $(READY) ## features and scoring in Spark, one executor and two, beside this process (about 10 minutes)
+	$(PYTHON) benchmarks/spark.py
 
 docs: $(READY) ## write anew the parts of docs/ that come from the code
 	$(PYTHON) scripts/feature_table.py

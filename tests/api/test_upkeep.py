@@ -44,6 +44,18 @@ def test_caches_are_emptied_by_an_erasure_and_not_by_a_start(shop, open_client):
     until(lambda: cache.get_many([b"key"]) == [None])
 
 
+def test_libraries_of_other_families_are_imported_ahead_but_not_before_the_first_requests(
+    shop, open_client, monkeypatch
+):
+    asked = []
+    monkeypatch.setattr(upkeep, "import_libraries", lambda: asked.append(True))
+    turns(open_client(shop).app, 2)
+    assert asked == []
+    monkeypatch.setattr(upkeep, "IMPORT_SECONDS", 0.0)
+    open_client(shop)
+    until(lambda: asked)
+
+
 class State:
     """Of a service whose database is away; counts how often it is asked for what each turn needs."""
 

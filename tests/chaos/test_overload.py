@@ -156,7 +156,7 @@ def test_memory_and_descriptors_stay_flat(on_sqlite, bodies, size, told):
         thread.start()
         try:
             load.wait_for(500)
-            time.sleep(seconds / 4)
+            time.sleep(seconds / 3)
             memory, descriptors, answered = memory_of(served), descriptors_of(served), load.answered
             for _ in range(6):
                 time.sleep(seconds / 6)

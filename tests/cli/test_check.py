@@ -140,13 +140,13 @@ def test_few_of_either_are_warned_of(holdfast, shop, left, warned):
     ],
     ids=["columns", "kind", "file", "feature", "toml"],
 )
-def test_what_does_not_fit_is_one_block_and_nothing_is_written(process, shop, tmp_path, wrong, code):
+def test_what_does_not_fit_is_one_block_and_nothing_is_written(holdfast, shop, tmp_path, wrong, code):
     shop(**wrong)
-    failed = process("check", "--out", "here")
+    failed = holdfast("check", "--out", "here")
     assert failed.code == (2 if code == "source" else 3)  # no such file
     assert failed.err.count("Error: ") == 1
     assert "Traceback" not in failed.err
-    assert process("check", "--out", "here", "--json").json()["error"]["code"] == code
+    assert holdfast("check", "--out", "here", "--json").json()["error"]["code"] == code
     assert not (tmp_path / "here").exists()
 
 

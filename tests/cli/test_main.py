@@ -66,13 +66,13 @@ def test_version(holdfast):
     ],
     ids=" ".join,
 )
-def test_a_wrong_command_is_one_block_and_code_2_and_writes_nothing(process, tmp_path, arguments):
-    wrong = process(*arguments)
+def test_a_wrong_command_is_one_block_and_code_2_and_writes_nothing(holdfast, tmp_path, arguments):
+    wrong = holdfast(*arguments)
     assert (wrong.code, wrong.out) == (2, "")
     assert wrong.err.startswith("Error: ")
     assert "  do: " in wrong.err
     assert "Traceback" not in wrong.err
-    as_json = process(*arguments, "--json")
+    as_json = holdfast(*arguments, "--json")
     assert (as_json.code, as_json.err) == (2, "")
     assert as_json.json()["error"].keys() >= {"code", "message", "hint"}
     assert list(tmp_path.iterdir()) == []

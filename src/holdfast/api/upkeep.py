@@ -24,13 +24,19 @@ MEASURE_SECONDS = 0.5
 """How often figures are looked up that no request counts."""
 
 HOUSE_SECONDS = 3_600.0
+IMPORT_SECONDS = 10.0
+"""How long the first requests, or a stop soon after the start, are spared what no model needs yet."""
 
 
 async def upkeep(app: FastAPI) -> None:
     """Do all of it until cancelled."""
-    await asyncio.gather(
-        _follow(app), _guard(app), _measure(app), _keep_house(app), asyncio.to_thread(import_libraries)
-    )
+    await asyncio.gather(_follow(app), _guard(app), _measure(app), _keep_house(app), _look_ahead())
+
+
+async def _look_ahead() -> None:
+    """Be ready for a version of any family: its libraries take seconds to import."""
+    await asyncio.sleep(IMPORT_SECONDS)
+    await asyncio.to_thread(import_libraries)
 
 
 async def _follow(app: FastAPI) -> None:
