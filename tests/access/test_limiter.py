@@ -4,6 +4,7 @@ import asyncio
 import time
 
 import pytest
+import uvloop
 
 from holdfast.access import Caller, Limiter, Role
 from holdfast.access.windows import Windows
@@ -174,6 +175,22 @@ def test_redis_is_used_again_when_it_is_back(redis, settings, monkeypatch):
             await asyncio.sleep(0.1)
 
     assert asyncio.run(on_redis(redis, settings, work, rate_limit=4))
+
+
+@pytest.mark.parametrize("run", [asyncio.run, uvloop.run])
+def test_a_connection_that_was_cut_fails_no_request(redis, settings, monkeypatch, run):
+    monkeypatch.setattr("holdfast.access.shared.PAUSE", 0.0)
+
+    async def work(limiters):
+        name = f"cut by {run.__module__}"
+        assert (await limiters[0].take(caller(name))).allowed
+        storage = limiters[0]._shared._counter.storage.bridge.storage
+        for connection in storage.connection_pool._available_connections:
+            connection._writer.transport.abort()
+        return [(await limiters[0].take(caller(name))).remaining for _ in range(3)]
+
+    # The first is counted in memory, or in Redis over another connection; the others are in Redis.
+    assert run(on_redis(redis, settings, work, rate_limit=9))[1:] in ([7, 6], [6, 5])
 
 
 def test_a_redis_that_hangs_costs_little_and_only_once(redis, settings, monkeypatch):

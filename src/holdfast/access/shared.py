@@ -81,7 +81,7 @@ class SharedWindows:
         try:
             async with asyncio.timeout(PATIENCE):
                 return await self._ask(name, limit)
-        except (RedisError, OSError, TimeoutError):
+        except (RedisError, OSError, TimeoutError, RuntimeError):  # the last: uvloop, of a closed connection
             self._closed_until = time.monotonic() + PAUSE
             return None
 
