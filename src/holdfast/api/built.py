@@ -11,21 +11,23 @@ from holdfast.api.fields import json_type
 from holdfast.api.intake import CUSTOMER_ID, LONGEST_SHOWN, Reject
 from holdfast.api.log import event
 from holdfast.errors import HoldfastError
+from holdfast.sources.door import TABLE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from holdfast.history.live import LiveFeatures
+    from holdfast.history.live_files import FileFeatures
     from holdfast.model import Model
     from holdfast.settings import Settings
 
 AS_OF = "as_of"
 UNKNOWN = "the tables have no such customer"
 NOT_ELIGIBLE = "no customer at that moment by the contract: gone, not one yet, or not active"
-AWAY = "the database of the tables did not answer"
+AWAY = "the tables cannot be asked"
 NO_TABLES = (
-    "an id alone says nothing here: the model's tables are files, or HOLDFAST_SOURCE_URL does not say where "
-    "they are; of files, `holdfast score` answers for all customers"
+    "an id alone says nothing here: the model's tables were not at hand when it was loaded. `holdfast score` "
+    "prepares files in the server's home; of a database HOLDFAST_SOURCE_URL says where it is"
 )
 _OLDEST = 1900
 _NO_MOMENT = "no moment such as 2024-06-01 or 2024-06-01T12:00:00+02:00"
@@ -61,19 +63,26 @@ class _Asked:
     as_of: datetime
 
 
-def open_features(model: Model, settings: Settings | None) -> LiveFeatures | None:
-    """What builds the records of a model's customers; none where its tables are no database's.
+def open_features(model: Model, settings: Settings | None) -> LiveFeatures | FileFeatures | None:
+    """What builds the records of a model's customers: from PostgreSQL, or from files that were prepared.
 
     Builds once, so that the first customer need not wait for the statement to be planned.
     """
-    history = None if settings is None or settings.source_url is None else model.history
+    history = None if settings is None else model.history
     if settings is None or history is None:
         return None
     from holdfast.history.live import LiveFeatures  # noqa: PLC0415 - only for histories
+    from holdfast.history.live_files import FileFeatures  # noqa: PLC0415 - as above
 
+    features: LiveFeatures | FileFeatures
+    near = not any(table.source.startswith(TABLE) for table in history.tables.values())
     try:
-        features = LiveFeatures(history, settings, model.contract.inputs)
-    except HoldfastError as error:  # tables in files, or another database than PostgreSQL
+        features = (
+            FileFeatures(history, settings.home, model.contract.inputs)
+            if near
+            else LiveFeatures(history, settings, model.contract.inputs)
+        )
+    except HoldfastError as error:  # another database than PostgreSQL, or nothing is prepared
         event("live_features", level=logging.WARNING, code=error.code, reason=error.message)
         return None
     try:
@@ -83,7 +92,7 @@ def open_features(model: Model, settings: Settings | None) -> LiveFeatures | Non
     return features
 
 
-def completed(features: LiveFeatures, id_column: str, records: Sequence[object]) -> Completed:
+def completed(features: LiveFeatures | FileFeatures, id_column: str, records: Sequence[object]) -> Completed:
     """Build each record that has nothing but an id and, if it likes, ``as_of``; leave the others.
 
     All customers that are asked about as of one moment are built together, and who does not say when is
@@ -150,7 +159,7 @@ def _bare(record: dict[str, Any], id_column: str) -> bool:
 
 
 def _read(
-    features: LiveFeatures, index: int, record: dict[str, Any], id_column: str, now: datetime
+    features: LiveFeatures | FileFeatures, index: int, record: dict[str, Any], id_column: str, now: datetime
 ) -> _Asked | Reject:
     from holdfast.history.live import customer_key  # noqa: PLC0415 - only for histories
 
@@ -176,7 +185,11 @@ def _read(
 
 
 def _build(
-    features: LiveFeatures, id_column: str, as_of: datetime, asked: Sequence[_Asked], made: Completed
+    features: LiveFeatures | FileFeatures,
+    id_column: str,
+    as_of: datetime,
+    asked: Sequence[_Asked],
+    made: Completed,
 ) -> None:
     keys = sorted({one.key for one in asked})
     try:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from holdfast.history.live import LiveFeatures
+    from holdfast.history.live_files import FileFeatures
     from holdfast.registry import Registry, Version
     from holdfast.settings import Settings
 
@@ -53,7 +54,7 @@ class Serving:
 
     model: Model
     intake: Intake
-    features: LiveFeatures | None = None
+    features: LiveFeatures | FileFeatures | None = None
     """Builds the records of customers of whom only the id is sent, if it is known where."""
 
     @property

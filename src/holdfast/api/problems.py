@@ -170,13 +170,14 @@ class NoCustomerError(ProblemError):
 
 
 class TablesError(ProblemError):
-    """The database of the tables, from which records are built, did not answer."""
+    """The tables from which records are built cannot be asked: their database did not answer, say."""
 
     code = "tables"
 
     def __init__(self) -> None:
         super().__init__(
-            "The database of the tables did not answer.", hint="Try again in a moment, or send whole records."
+            "The tables of which records are built cannot be asked.",
+            hint="Try again in a moment, or send whole records.",
         )
 
 

@@ -151,9 +151,9 @@ def announced(live: Live, url: str) -> tuple[dict[str, Any], str]:
     )
     if current.from_tables and current.features is None:
         words += (
-            "Its records are built from tables. Of files, `holdfast score churn.toml` scores everybody.\n"
-            "With the tables in PostgreSQL and HOLDFAST_SOURCE_URL set, an id is enough here; until then it\n"
-            f"takes whole records of {len(whole):,} fields, such as those of `holdfast features build`.\n"
+            "Its records are built from tables, which are not at hand. `holdfast score churn.toml` prepares\n"
+            "files, HOLDFAST_SOURCE_URL says where a PostgreSQL is; started again, an id is enough.\n"
+            f"Until then it takes whole records of {len(whole):,} fields, as `holdfast features build` has.\n"
         )
     else:
         words += f"Or here: {ask}\n"

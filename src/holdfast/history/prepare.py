@@ -310,12 +310,15 @@ def _of_source(name: str, source: Source, error: SourceError) -> HistoryError:
 
 def _key(history: History, stamps: dict[str, str | None], names: dict[str, str]) -> str:
     """What the prepared files depend on: the tables and the clock, not how far ahead churn is looked for."""
+    return json.dumps([*_terms(history), stamps, names], sort_keys=True, ensure_ascii=False)
+
+
+def _terms(history: History) -> list[Any]:
     said = history.canonical()
     parts = ("event", "table", "returns", "where", "above", "cause", "causes")
     churn = {part: said["churn"].get(part) for part in parts}
     clock = {part: said.get("clock", {}).get(part) for part in ("time_zone", "until")}
-    told = [FORMAT, said["tables"], history.customers, churn, clock, stamps, names]
-    return json.dumps(told, sort_keys=True, ensure_ascii=False)
+    return [FORMAT, said["tables"], history.customers, churn, clock]
 
 
 def _whole(file: Path, size: int) -> bool:
@@ -340,8 +343,26 @@ def _state(folder: Path) -> dict[str, Any]:
 def _ready(folder: Path, key: str) -> Prepared | None:
     """What is there, if it is of these sources and this contract."""
     state = _state(folder)
-    if state.get("key") != key:
+    return _of_state(folder, state) if state.get("key") == key else None
+
+
+def last_prepared(history: History, folder: Path) -> Prepared | None:
+    """What was prepared last by this contract, wherever its sources were and however far they reached."""
+    state = _state(folder)
+    if not state:
         return None
+    *terms, _, _ = json.loads(state["key"])
+    same = _without_places(terms) == _without_places(json.loads(json.dumps(_terms(history))))
+    return _of_state(folder, state) if same else None
+
+
+def _without_places(terms: list[Any]) -> list[Any]:
+    form, tables, register, churn, clock = terms
+    plain = {name: {k: v for k, v in told.items() if k != "source"} for name, told in tables.items()}
+    return [form, plain, register, churn, clock["time_zone"]]
+
+
+def _of_state(folder: Path, state: dict[str, Any]) -> Prepared | None:
     if not all(_whole(folder / f"{name}.parquet", size) for name, size in state["sizes"].items()):
         return None
     return Prepared(
@@ -355,18 +376,22 @@ def _ready(folder: Path, key: str) -> Prepared | None:
 
 
 @contextmanager
-def opened(prepared: Prepared, *, memory_mib: int | None = None) -> Iterator[Duck]:
+def opened(
+    prepared: Prepared, *, memory_mib: int | None = None, threads: int | None = None
+) -> Iterator[Duck]:
     """DuckDB over prepared tables, which stay as they were prepared though another run prepares them anew.
 
     Args:
         prepared: the tables.
         memory_mib: see `holdfast.history.engines.duck.Duck`.
+        threads: likewise.
 
     Raises:
         HistoryError: another run has prepared them anew already.
         EngineError: a file is gone.
     """
-    with Duck(prepared.folder, list(prepared.counts), memory_mib=memory_mib) as engine:
+    tables = list(prepared.counts)
+    with Duck(prepared.folder, tables, memory_mib=memory_mib, threads=threads) as engine:
         if prepared.made and _state(prepared.folder).get("made") != prepared.made:
             raise HistoryError(
                 "Another run has prepared the tables anew in the meantime.",

@@ -118,7 +118,14 @@ class Duck:
         """
         bounds = [f"_customer >= {literal(first)}"] if first is not None else []
         bounds += [f"_customer < {literal(before)}"] if before is not None else []
-        where = f" WHERE {' AND '.join(bounds)}" if bounds else ""
+        self._view(" AND ".join(bounds))
+
+    def show(self, customers: Sequence[str]) -> None:
+        """Show these customers alone."""
+        self._view(f"_customer IN ({', '.join(map(literal, customers)) or 'NULL'})")
+
+    def _view(self, condition: str) -> None:
+        where = f" WHERE {condition}" if condition else ""
         for name, path in self._files.items():
             rows = f"SELECT * FROM read_parquet({literal(str(path))}){where}"
             self.run(f"CREATE OR REPLACE VIEW {quoted(name)} AS {rows}")
