@@ -12,8 +12,10 @@ from packaging.requirements import Requirement
 ROOT = Path(__file__).resolve().parents[2]
 LOCK = (ROOT / "requirements" / "dev.txt").read_text(encoding="utf-8")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+EXTRAS = [one for extra in PROJECT["project"]["optional-dependencies"].values() for one in extra]
 WANTED = [
-    Requirement(one) for one in PROJECT["project"]["dependencies"] + PROJECT["dependency-groups"]["dev"]
+    Requirement(one)
+    for one in PROJECT["project"]["dependencies"] + EXTRAS + PROJECT["dependency-groups"]["dev"]
 ]
 PINS = re.findall(r"^([A-Za-z0-9._-]+)(?:\[[^]]*\])?==([^ ;\\]+)", LOCK, re.MULTILINE)
 
@@ -43,13 +45,17 @@ CALLED = {
     "jwt": "pyjwt",
     "opentelemetry": "opentelemetry-sdk",
 }
-COMES_WITH = {"starlette": "fastapi", "pydantic_core": "pydantic", "threadpoolctl": "scikit-learn"}
+COMES_WITH = {
+    "starlette": "fastapi",
+    "pydantic_core": "pydantic",
+    "threadpoolctl": "scikit-learn",
+    "py4j": "pyspark",
+}
 ONLY_IF_THE_CALLER_HAS_IT = {"pandas"}
 
 
 def test_the_package_imports_only_what_it_declares():
-    extras = PROJECT["project"]["optional-dependencies"].values()
-    wanted = [*PROJECT["project"]["dependencies"], *(one for extra in extras for one in extra)]
+    wanted = [*PROJECT["project"]["dependencies"], *EXTRAS]
     declared = {plain(Requirement(one).name) for one in wanted}
     imported = set()
     for path in (ROOT / "src").rglob("*.py"):
