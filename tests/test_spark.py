@@ -22,7 +22,10 @@ from real_spark import RealSpark, SparkUnavailableError
 import holdfast.spark
 from holdfast.errors import UsageError
 from holdfast.history.build import build, record_contract
-from holdfast.history.build_in_spark import build_in_spark
+from holdfast.history.build_in_spark import _Tables, build_in_spark
+from holdfast.history.catalogue import feature_named
+from holdfast.history.compile import feature_sql
+from holdfast.history.moments import moments
 from holdfast.history.own_checks import QueryError
 from holdfast.history.prepare import prepare
 from holdfast.model import Model
@@ -68,6 +71,16 @@ def both(history, tables, spark, folder, **asked):
     return here, build_in_spark(history, tables, folder / "there.parquet", spark=spark, **asked)
 
 
+def assert_shown_is_run(history, tables, spark, built):
+    """What `holdfast features show` prints for Spark gives what was built."""
+    feature = feature_named(history, "payments_amount_sd_90d")
+    views = _Tables(history, tables, spark, moments(history, built.as_of))
+    shown = views.session.sql(feature_sql(history, feature, dialect="spark")).toArrow()
+    found = pl.DataFrame(shown).sort("_customer", "as_of")
+    assert found[feature.name].equals(built.frame()[feature.name])
+    assert found[feature.name].null_count() < found.height
+
+
 @pytest.mark.parametrize(
     ("event", "zone"),
     [("end", "Europe/Berlin"), ("cancellation", "UTC"), ("inactivity", "Europe/Berlin")],
@@ -75,13 +88,16 @@ def both(history, tables, spark, folder, **asked):
 def test_what_spark_builds_equals_what_is_built_here(spark, at, tmp_path, event, zone):
     world(11).into(at)
     history = contract(event, zone)
-    here, there = both(history, prepared(history, at, tmp_path), spark, tmp_path)
+    tables = prepared(history, at, tmp_path)
+    here, there = both(history, tables, spark, tmp_path)
     one, other = here.frame(), there.frame()
     assert one.schema == other.schema
     assert one.select("customer", "as_of").equals(other.select("customer", "as_of"))
     assert not unlike(one, other)
     assert here.outcomes() == there.outcomes()
     assert len({*one["as_of"]}) == 3
+    if event == "end":
+        assert_shown_is_run(history, tables, spark, there)
     assert not list(tmp_path.glob(".building-*"))
 
 
@@ -126,7 +142,8 @@ def test_spark_scores_to_the_bit_what_is_scored_here_with_the_same_rejects(spark
         table.write_text(dirtied(trained.table))
     else:
         bad = pl.when(pl.int_range(pl.len()) % 1_000 == 7).then(-1).otherwise(pl.col("tenure"))
-        many = pl.concat([trained.customers] * 10).with_columns(bad.alias("tenure"))
+        other = (pl.col("Contract").cast(pl.Categorical), pl.col("MonthlyCharges").cast(pl.Float32))
+        many = pl.concat([trained.customers] * 10).with_columns(bad.cast(pl.Int16).alias("tenure"), *other)
         many.write_parquet(table, row_group_size=900)
     here = score_file(trained.model, table, tmp_path / "here.parquet", reasons=2)
     there = score_file_in_spark(trained.model, table, tmp_path / "there.parquet", spark=spark, reasons=2)

@@ -156,7 +156,8 @@ class Spark:
         }
         if self.local:
             found["spark.driver.memory"] = f"{self._memory_mib}m"
-        if self.local or {host for host, _ in _addresses(self.master)} <= _LOOPBACK:
+        masters = {host for host, _ in _addresses(self.master)} or {self.master}
+        if self.local or masters <= _LOOPBACK:
             found |= {"spark.driver.bindAddress": "127.0.0.1", "spark.driver.host": "127.0.0.1"}
         return found
 

@@ -19,12 +19,6 @@ LONGEST = 120
 _QUICK = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
 """For a Java that lives for seconds."""
 
-_DEFAULTS = {
-    "spark.driver.extraJavaOptions": _QUICK,
-    "spark.executor.extraJavaOptions": _QUICK,
-    "spark.executor.memory": "512m",
-}
-
 
 class SparkUnavailableError(Exception):
     """No cluster can be started here."""
@@ -33,12 +27,17 @@ class SparkUnavailableError(Exception):
 class RealSpark:
     """One cluster; `remove` it at the end.
 
+    Args:
+        workers: how many.
+        memory_mib: of each executor.
+        quick: whether Java is to begin soon rather than to run fast.
+
     Attributes:
         url: of the master.
         conf: a folder for SPARK_CONF_DIR.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, workers: int = 2, *, memory_mib: int = 512, quick: bool = True) -> None:
         spec = find_spec("pyspark")
         if spec is None or spec.origin is None:
             raise SparkUnavailableError("pyspark is not installed (the extra spark)")
@@ -48,22 +47,15 @@ class RealSpark:
         self._folder = Path(tempfile.mkdtemp(prefix="holdfast-spark-"))
         self.conf = self._folder / "conf"
         self.conf.mkdir()
-        lines = [f"{key} {value}\n" for key, value in _DEFAULTS.items()]
-        (self.conf / "spark-defaults.conf").write_text("".join(lines))
+        java = "".join(f"spark.{one}.extraJavaOptions {_QUICK}\n" for one in ("driver", "executor") if quick)
+        (self.conf / "spark-defaults.conf").write_text(f"{java}spark.executor.memory {memory_mib}m\n")
+        self._memory_mib = memory_mib
         self._port = _free_port()
         self.url = f"spark://127.0.0.1:{self._port}"
-        self.workers: list[subprocess.Popen[bytes]] = []
+        self.workers = []
         self._master = self._start("master.Master", "--port", str(self._port))
         self._until_it_answers()
-        self.add_worker()
-        self.add_worker()
-
-    def add_worker(self) -> None:
-        """Start one more worker."""
-        number = len(self.workers)
-        work = self._folder / f"work{number}"
-        line = ("--cores", "1", "--memory", "1g", "--work-dir", str(work), self.url)
-        self.workers.append(self._start("worker.Worker", *line))
+        self.workers = [self._worker(number) for number in range(workers)]
 
     def kill_worker(self, number: int) -> None:
         """End a worker and its executors at once."""
@@ -74,6 +66,12 @@ class RealSpark:
         for process in (*self.workers, self._master):
             _kill(process)
         shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _worker(self, number: int) -> subprocess.Popen[bytes]:
+        work = self._folder / f"work{number}"
+        memory = f"{self._memory_mib + 512}m"
+        line = ("--cores", "1", "--memory", memory, "--work-dir", str(work), self.url)
+        return self._start("worker.Worker", *line)
 
     def _start(self, name: str, *arguments: str) -> subprocess.Popen[bytes]:
         kind = f"org.apache.spark.deploy.{name}"

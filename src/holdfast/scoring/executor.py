@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from holdfast.errors import HoldfastError
+from holdfast import __version__
+from holdfast.errors import HoldfastError, UsageError
 from holdfast.model import ArtefactError, Model
 from holdfast.model.artefact import read_manifest
 from holdfast.scoring.files import score_batch
@@ -45,6 +46,9 @@ class Shipped:
     seal: str
     """`seal_of` what the driver verified."""
     version: str
+    """What answers call the model."""
+    holdfast: str
+    """The driver's version of this package."""
     reasons: int
     history: bool
     """Whether rows describe customers of a history as of a moment."""
@@ -79,6 +83,11 @@ def answered(batches: Iterator[pa.RecordBatch], *, shipped: Shipped) -> Iterator
 def _model(shipped: Shipped) -> Model:
     from pyspark import SparkFiles  # noqa: PLC0415 - an extra
 
+    if __version__ != shipped.holdfast:
+        raise UsageError(
+            f"An executor has Holdfast {__version__}, and this is {shipped.holdfast}.",
+            hint="Install the same version on each worker, in the Python that PYSPARK_PYTHON names.",
+        )
     folder = Path(SparkFiles.get(shipped.archive))
     if seal_of(read_manifest(folder)) != shipped.seal:
         raise ArtefactError(
