@@ -227,16 +227,22 @@ class NoRegistry:
 
 @contextmanager
 def servers(tmp_path_factory, ready):
-    """What opens servers that end with the context."""
+    """What opens servers that end with the context.
+
+    Each has an engine of its own: one that a test closes while a server still looks has connections that
+    nobody closes any more.
+    """
     with ExitStack() as stack:
 
-        def one(model, *, home=None, engine=None, **settings):
+        def one(model, *, home=None, url=None, **settings):
             live = Live(NoRegistry())
             live.current = Serving(model, Intake(model.contract))
             if home is None:
                 home = tmp_path_factory.mktemp("home")
                 shutil.copy(ready, home / "holdfast.db")
-            app = create_app(live, Settings(home=home, **settings), engine or open_store(home))
+            opened = open_store(home, url)
+            stack.callback(opened.dispose)
+            app = create_app(live, Settings(home=home, **settings), opened)
             client = TestClient(app, base_url="http://127.0.0.1", client=("127.0.0.1", 50_000))
             return stack.enter_context(client)
 

@@ -117,14 +117,14 @@ class Under:
 
 
 @pytest.fixture
-def under(serve_model, make_model, database, good, tmp_path, monkeypatch) -> Iterator[Under]:  # noqa: PLR0917 - pytest passes them by name
+def under(serve_model, make_model, database, database_url, good, tmp_path, monkeypatch) -> Iterator[Under]:  # noqa: PLR0917 - pytest passes them by name
     """A service on each kind of database, with a canary where paths could lead, and victims."""
     home = tmp_path / "home"
     for place in (tmp_path, tmp_path / "work", home.parent / "work" / "deep"):
         place.mkdir(exist_ok=True)
         (place / "canary.txt").write_text(CANARY)
     monkeypatch.chdir(tmp_path / "work" / "deep")
-    client = serve_model(make_model(), home=home, engine=database, rate_limit=10**7, jobs_per_key=10**6)
+    client = serve_model(make_model(), home=home, url=database_url, rate_limit=10**7, jobs_per_key=10**6)
     _, text = create_key(database, actor="test", name="attacker", role=Role.ADMIN)
     create_key(database, actor="test", name="victim", role=Role.VIEWER)
     create_user(database, actor="test", name="victim", role=Role.VIEWER, password="four words or more")  # noqa: S106 - of a test

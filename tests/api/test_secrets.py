@@ -29,13 +29,13 @@ FILE = "Kundenliste-Meier.csv"
 
 
 @pytest.fixture
-def busy(serve_model, make_model, database, tmp_path, good, collector, caplog, monkeypatch):  # noqa: PLR0917, PLR0915 - pytest passes them by name; a list of what happens
+def busy(serve_model, make_model, database, database_url, tmp_path, good, collector, caplog, monkeypatch):  # noqa: PLR0917, PLR0915 - pytest passes them by name; a list of what happens
     """A service to which everything happened that lets something out somewhere; gives it and all it said."""
     caplog.set_level(logging.INFO)
     endpoint, spans = collector
     told = {"secret": SECRET, "otlp_endpoint": endpoint, "durability": "ack"}
     model = make_model()
-    client = serve_model(model, home=tmp_path / "home", engine=database, **told)
+    client = serve_model(model, home=tmp_path / "home", url=database_url, **told)
     _, admin = create_key(database, actor="test", name="ops", role=Role.ADMIN)
     client.app.state.gate.refresh()
     tokens, refusals, answers = [admin], [], []

@@ -186,8 +186,8 @@ class Health:
 
     def _read(self) -> None:
         with reading(self._engine) as connection:
+            connection.detach()  # it ends with the question: the next is also whether we are let in
             connection.execute(sa.select(deployments.c.slot).limit(1)).all()
-        self._engine.dispose()  # the next question is also whether we are let in
 
     def _checks(self) -> list[Check]:
         return [self._database, *([self._redis] if self._redis else [])]

@@ -143,7 +143,7 @@ class PredictionLog:
         self._fail_rest()
         if not self._thread.is_alive():
             self._spool.close()
-            self._engine.dispose()
+        self._engine.dispose()  # a thread that goes on has a connection of its own, and ends it
 
     def put(
         self,
