@@ -8,6 +8,7 @@ whatever the order in which executors add (`holdfast.history.expressions`).
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import TYPE_CHECKING
 
 import duckdb
@@ -89,7 +90,6 @@ def build_in_spark(
     with scratch(out.parent, ".building-") as work:
         shown.start(f"Building {len(features):,} features at {as_said(chosen)} in Spark", None)
         tables = _Tables(history, prepared, spark, looks)
-        tables.spread(sum(prepared.counts[name].kept for name in history.tables) * looks.height)
         if labels:
             tables.view("labels", labels_sql(history, prepared.until))
         for feature in features:
@@ -115,16 +115,15 @@ class _Tables:
         self._spark = spark
         self._looks = looks
         self.session: SparkSession = spark.session()
-        with spark.told():
-            for name in history.tables:
-                self.session.read.parquet(file_address(prepared.file(name))).createOrReplaceTempView(name)
+        # As many tasks as processors, and more where one would have too much to look at.
+        looked_at = sum(prepared.counts[name].kept for name in history.tables) * looks.height
+        parts = max(self.session.sparkContext.defaultParallelism, math.ceil(looked_at / PIECE))
+        self.session.conf.set("spark.sql.shuffle.partitions", str(parts))
+        for name in history.tables:
+            file = file_address(prepared.file(name))
+            spark.run(partial(self.session.read.parquet, file)).createOrReplaceTempView(name)
         self.view("moments", moments_sql(looks))
         self.view("spine", spine_sql(history), kept=True)
-
-    def spread(self, rows: int) -> None:
-        """Part what is looked at into tasks that a processor's share of the memory holds."""
-        parts = max(self.session.sparkContext.defaultParallelism, math.ceil(rows / PIECE))
-        self.session.conf.set("spark.sql.shuffle.partitions", str(parts))
 
     def view(self, name: str, sql: str, *, kept: bool = False) -> None:
         """Make a view of a query in DuckDB's dialect; ``kept`` where several read it."""

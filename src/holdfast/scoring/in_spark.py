@@ -170,8 +170,9 @@ def table_in_spark(spark: Spark, file: Path, wanted: set[str], *, numbered: bool
     names = {raw: raw.strip() for raw in parquet.read_schema(file).names if raw.strip() in wanted}
     columns = [f"{_quoted(raw)} AS {_quoted(name)}" for raw, name in names.items()]
     number = ROW if numbered else "_metadata.row_index + 1"
+    frame = spark.run(lambda: session.read.parquet(file_address(file)))  # asks executors for the columns
     with spark.told(str(file)):
-        return session.read.parquet(file_address(file)).selectExpr(*columns, f"{number} AS `{ROW}`")
+        return frame.selectExpr(*columns, f"{number} AS `{ROW}`")
 
 
 def _quoted(name: str) -> str:
