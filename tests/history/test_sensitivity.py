@@ -114,6 +114,26 @@ def test_tables_of_which_much_is_rejected_are_told_of(tmp_path):
     assert "25% of the rows of plans are rejected" in warned(found)
 
 
+def test_events_that_are_told_of_again_later_without_versions_are_told_of(tmp_path):
+    tickets = {
+        "kind": "events",
+        "time": "opened",
+        "columns": {"closed": {"kind": "date"}, "satisfied": {"kind": "boolean"}},
+    }
+    lines = [f"{n},c{n},2023-0{1 + n % 9}-01,2023-0{1 + n % 9}-0{1 + n % 7},yes" for n in range(90)]
+    (tmp_path / "tickets.csv").write_text("\n".join(["no,customer,opened,closed,satisfied", *lines]) + "\n")
+    tables = {"plans": PLANS, "tickets": tickets}
+    told = warned(counted(tmp_path, END, tables=tables, until="2024-09-01"))
+    assert "closed of tickets is later than opened in" not in told  # in some rows alone
+    late = (tmp_path / "tickets.csv").read_text().replace("-01,yes", "-02,yes")
+    (tmp_path / "tickets.csv").write_text(late)
+    told = warned(counted(tmp_path, END, tables=tables, until="2024-09-01"))
+    assert "closed of tickets is later than opened in 100% of the rows that have one" in told
+    assert "(satisfied?)" in told
+    kept = tables | {"tickets": tickets | {"id": "no"}}
+    assert "closed" not in warned(counted(tmp_path, END, tables=kept, until="2024-09-01"))
+
+
 def test_what_nothing_can_be_learned_from_is_refused(tmp_path):
     young = counted(tmp_path, END, snapshots=["2024-08-20"], until="2024-09-01")
     with pytest.raises(HistoryError, match=r"No label has matured: 74 days"):

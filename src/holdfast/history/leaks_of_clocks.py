@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from holdfast.contract.guess.clocks import KNOWN_WORDS
+from holdfast.contract.guess.clocks import KNOWN_WORDS, PLANNED
 from holdfast.contract.guess.names import words
 from holdfast.contract.history import TableKind
+from holdfast.contract.types import Kind
 from holdfast.history.leak import Leak
+from holdfast.history.settle import quoted
 from holdfast.history.times import read_times
 from holdfast.sources import open_source
 
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from holdfast.contract.history import History, Table
+    from holdfast.history.engines.duck import Duck
     from holdfast.settings import Settings
 
 LOOKED_AT = 500_000
@@ -30,6 +33,9 @@ LOOKED_AT = 500_000
 
 MOSTLY = 0.98
 """Share of rows in which it is there, and not before the time (by day)."""
+
+LATER = 0.9
+"""Share of an event's dates after its time from which on they are filled in later."""
 
 LATE_DAYS = 1
 FEWEST_LATE, LATE = 10, 0.001
@@ -65,6 +71,28 @@ def leaks_of_clocks(history: History, root: Path, settings: Settings | None) -> 
                     f'Write  known = "{column}"  under [tables.{name}]; if it is not when rows became known, '
                     'list it under its columns with  exclude = "not when rows became known".',
                 )
+
+
+def filled_in_later(engine: Duck, history: History) -> list[str]:
+    """What to say of events without versions that are told of again later, as a date among them shows."""
+    found = []
+    for name, table in history.tables.items():
+        if table.kind is not TableKind.EVENTS or table.id is not None or table.known is not None:
+            continue
+        dates = [c for c, told in table.inputs.items() if told.kind is Kind.DATE]
+        others = [c for c in table.inputs if c not in dates]
+        for date in dates if others else ():
+            share = engine.query(
+                f"SELECT avg(CASE WHEN t.{quoted(date)} > t._time THEN 1.0 ELSE 0.0 END) AS later "
+                f"FROM {quoted(name)} AS t WHERE t.{quoted(date)} IS NOT NULL"
+            )["later"].item()
+            if share is not None and share > LATER and not PLANNED.intersection(words(date)):
+                found.append(
+                    f"{date} of {name} is later than {table.time} in {share:.0%} of the rows that have one. "
+                    f"What else is written then ({', '.join(others[:3])}?) is seen from {table.time} on: "
+                    "exclude it, or keep each change as a row of its own, with id and known."
+                )
+    return found
 
 
 def _may_say(table: Table, column: str) -> bool:

@@ -16,6 +16,7 @@ import polars as pl
 from holdfast.contract.history import ChurnEvent, History, TableKind
 from holdfast.history.clocks import latest
 from holdfast.history.labels import labels_sql
+from holdfast.history.leaks_of_clocks import filled_in_later
 from holdfast.history.moments import moments, snapshots
 from holdfast.history.prepare import opened
 from holdfast.history.problems import HistoryError
@@ -154,6 +155,7 @@ def sensitivity(
             variants.append(_variant(other, changed, _counts(engine, other, prepared, as_of)))
             shown.advance(note=f"{changed} {days}")
         gaps = _gaps(engine, history)
+        later = filled_in_later(engine, history)
         shown.advance()
     seen = tuple(
         Snapshot(**row) for row in own.select("as_of", "mature", "eligible", "churned", "stayed").to_dicts()
@@ -163,6 +165,7 @@ def sensitivity(
         *_of_definition(history, variants[0], gaps),
         *_of_outcomes(variants[0], seen, 1 / every),
         *_of_tables(prepared),
+        *later,
     )
     return Sensitivity(tuple(variants), seen, 1 / every, warnings)
 
