@@ -10,12 +10,12 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from holdfast import __version__
 from holdfast.errors import HoldfastError, UsageError
 from holdfast.model import ArtefactError, Model
 from holdfast.model.artefact import read_manifest
@@ -83,9 +83,9 @@ def answered(batches: Iterator[pa.RecordBatch], *, shipped: Shipped) -> Iterator
 def _model(shipped: Shipped) -> Model:
     from pyspark import SparkFiles  # noqa: PLC0415 - an extra
 
-    if __version__ != shipped.holdfast:
+    if version("holdfast") != shipped.holdfast:
         raise UsageError(
-            f"An executor has Holdfast {__version__}, and this is {shipped.holdfast}.",
+            f"An executor has Holdfast {version('holdfast')}, and this is {shipped.holdfast}.",
             hint="Install the same version on each worker, in the Python that PYSPARK_PYTHON names.",
         )
     folder = Path(SparkFiles.get(shipped.archive))

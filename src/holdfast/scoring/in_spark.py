@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from functools import partial
+from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
 from pyarrow import parquet
 
-from holdfast import __version__
 from holdfast.errors import UsageError
 from holdfast.progress import NullProgress
 from holdfast.quality.counts import Counts
@@ -135,7 +135,7 @@ def _shipped(model: Model, spark: Spark, *, reasons: int, history: bool) -> Ship
     if model.path is None:
         raise UsageError("The model was never saved, so it cannot be sent.", hint="Give its folder.")
     name = spark.send(model.path)
-    return Shipped(name, seal_of(model.manifest), model.version, __version__, reasons, history)
+    return Shipped(name, seal_of(model.manifest), model.version, version("holdfast"), reasons, history)
 
 
 def _staged(plan: Plan, file: Path, progress: Progress) -> Staged:
