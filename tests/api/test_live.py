@@ -12,7 +12,7 @@ from types import SimpleNamespace
 
 import polars as pl
 import pytest
-from waiting import wait_until
+from waiting import LONGEST, wait_until
 
 from holdfast.api.live import Live
 from holdfast.errors import HoldfastError
@@ -28,7 +28,7 @@ def version_of(client, good):
 
 
 @contextmanager
-def becomes_true(seconds=WITHIN):
+def becomes_true(seconds=LONGEST):
     """Gives a function that waits until what it is given is true."""
 
     yield partial(wait_until, what="it to show", seconds=seconds)
@@ -38,7 +38,7 @@ def test_promote_and_rollback_show_within_a_second_without_loading_what_is_known
     shop.add(promote=False)
     time.sleep(0.4)
     assert version_of(client, good) == "v1"
-    with becomes_true() as wait:
+    with becomes_true(WITHIN) as wait:
         shop.registry.promote("v2")
         wait(lambda: version_of(client, good) == "v2")
         shop.registry.rollback()
@@ -50,7 +50,7 @@ def test_promote_and_rollback_show_within_a_second_without_loading_what_is_known
 
 def test_the_challenger_is_loaded_before_it_is_promoted(client, shop, good):
     shop.add(promote=False)
-    with becomes_true(5) as wait:
+    with becomes_true() as wait:
         wait(lambda: shop.loads == ["v1", "v2"])
     shop.registry.promote("v2")
     with becomes_true() as wait:
@@ -61,7 +61,7 @@ def test_the_challenger_is_loaded_before_it_is_promoted(client, shop, good):
 def test_a_challenger_that_cannot_be_loaded_changes_nothing(client, shop, good):
     shop.broken.add(2)
     shop.add(promote=False)
-    with becomes_true(5) as wait:
+    with becomes_true() as wait:
         wait(lambda: shop.loads.count("v2") == 1)
     assert client.get("/readyz").json()["status"] == "ready"
     assert version_of(client, good) == "v1"
