@@ -87,26 +87,28 @@ class Spark:
         """What Spark's Java says."""
         return self._home / LOG
 
-    def session(self) -> SparkSession:
-        """A new session with views and settings of its own."""
+    @property
+    def _begun(self) -> SparkSession:
         if self._whole is None:
             raise RuntimeError("the session has not begun")
-        return self._whole.newSession()
+        return self._whole
+
+    def session(self) -> SparkSession:
+        """A new session with views and settings of its own."""
+        return self._begun.newSession()
 
     def send(self, folder: Path) -> str:
         """Send a folder to every executor; under the name that this gives, ``SparkFiles`` has it there.
 
         It is packed once and kept as long as the session: executors that begin later fetch it, too.
         """
-        if self._whole is None:
-            raise RuntimeError("the session has not begun")
         name = f"holdfast-{next(self._numbers)}"
         packed = self._work / f"{name}.zip"
-        with zipfile.ZipFile(packed, "w") as archive:
+        with zipfile.ZipFile(packed, "w", strict_timestamps=False) as archive:
             for path in sorted(folder.rglob("*")):
                 archive.write(path, path.relative_to(folder))
         with self.told():
-            self._whole.sparkContext.addArchive(f"{packed.as_uri()}#{name}")
+            self._begun.sparkContext.addArchive(f"{packed.as_uri()}#{name}")
         return name
 
     def __enter__(self) -> Self:
@@ -171,9 +173,7 @@ class Spark:
         Raises:
             SparkError: as Spark, or an executor, says.
         """
-        if self._whole is None:
-            raise RuntimeError("the session has not begun")
-        context = self._whole.sparkContext
+        context = self._begun.sparkContext
         with self.told(), ThreadPoolExecutor(1, thread_name_prefix="holdfast-spark") as pool:
             job = pool.submit(work)
             try:
