@@ -230,6 +230,7 @@ def test_on_this_machine_alone_it_is_a_command_like_others(trained, installed, c
 
 
 def test_without_pyspark_java_or_a_master_it_says_what_to_do(tmp_path, monkeypatch):
+    pytest.importorskip("pyspark", reason="pyspark is not installed (the extra spark)")
     here = Settings(home=tmp_path)
     nowhere = Settings(home=tmp_path, spark_master="spark://127.0.0.1:1")
     with (

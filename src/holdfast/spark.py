@@ -278,7 +278,7 @@ def _insist_installed() -> None:
     if find_spec("pyspark") is None:
         raise UsageError(
             "pyspark is not installed.",
-            hint='pip install "holdfast[spark]", or take --engine duckdb.',
+            hint='pip install "holdfast[spark]", or leave out --engine spark.',
         )
 
 
@@ -289,7 +289,7 @@ def _insist_java() -> None:
         raise UsageError(
             "Spark needs Java, and there is none here.",
             where=f"JAVA_HOME={home}" if home else None,
-            hint="Install Java 17 or 21 (on Debian: openjdk-17-jre-headless), or take --engine duckdb.",
+            hint="Install Java 17 or 21 (on Debian: openjdk-17-jre-headless), or leave out --engine spark.",
         )
 
 
