@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import sqlite3
 from contextlib import closing
 from dataclasses import dataclass
@@ -42,6 +43,13 @@ def _no_settings_of_this_machine(tmp_path_factory) -> Iterator[None]:
         if Path(".env").exists():
             patch.chdir(tmp_path_factory.mktemp("elsewhere"))
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _hangups_are_heard() -> None:
+    """Under nohup they are ignored, and programs that tests start would inherit that; a handler is not."""
+    if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, lambda *_: None)
 
 
 @pytest.fixture(scope="session", autouse=True)
