@@ -102,13 +102,14 @@ class Desk:
         # An answer that is to be found again waits for the log, whatever others do.
         waiting = {at: one for at, one in answered.items() if self._wait or one.reply}
         alone = [at for at in answered if at not in waiting]
-        if alone:
+        # Each that can wait for room asks for its own: together they might fill what is left to others.
+        for together in [[at] for at in alone] if patience else [alone] if alone else []:
             try:
-                self._log.put([answered[at] for at in alone], patience=patience)
+                self._log.put([answered[at] for at in together], patience=patience)
             except LogError as error:
-                results |= {at: LogError(error.message) for at in alone}  # to each its own, to be raised
+                results |= {at: LogError(error.message) for at in together}  # to each its own, to be raised
             else:
-                _count(results, alone)
+                _count(results, together)
         put = time.perf_counter()
 
         def logged(outcomes: Sequence[Reply | Exception | None]) -> None:

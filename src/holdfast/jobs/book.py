@@ -183,9 +183,10 @@ class JobBook:
                     f"The job is {before.state} already.", hint="Only a job that has not ended is cancelled."
                 )
             record(connection, actor, "jobs.cancel", job_id)
+            ended = _one(connection, job_id, owner)
         if before.state == State.WAITING:  # else the worker removes them, when it has let go
             files.remove(self.home, job_id)
-        return self.get(job_id)
+        return ended
 
     def delete(self, job_id: str, *, actor: str, owner: str | None = None) -> None:
         """Remove a job that has ended, with its files.
