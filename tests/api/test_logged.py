@@ -157,7 +157,7 @@ def test_rows_that_nobody_waits_for_are_written_by_the_end(shop, open_client, go
     client = open_client(shop, durability="async")
     ids = [client.post("/predict", json=good).json()["prediction_id"] for _ in range(20)]
     client.__exit__(None, None, None)
-    assert [row["id"] for row in rows_of(shop)] == ids
+    assert sorted(row["id"] for row in rows_of(shop)) == sorted(ids)  # two of one millisecond have no order
 
 
 def test_batches_that_come_faster_than_they_are_logged_wait_and_none_is_lost(shop, open_client, good):
