@@ -7,6 +7,7 @@ from datetime import UTC
 from errno import EXDEV
 from hashlib import sha256
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 import sqlalchemy as sa
@@ -334,6 +335,17 @@ def test_many_promotions_and_rollbacks_at_once_leave_one_champion_and_a_sound_tr
     assert verify(registry.engine).sound
     for one in others:
         one.close()
+
+
+def test_threads_that_need_the_database_at_once_open_it_once(registry):
+    together = Barrier(8)
+
+    def need(_):
+        together.wait()
+        return registry.engine
+
+    with ThreadPoolExecutor(8) as pool:
+        assert len(set(pool.map(need, range(8)))) == 1
 
 
 @pytest.mark.parametrize("kind", ["sqlite"], indirect=True)

@@ -6,6 +6,7 @@ import json
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -57,6 +58,7 @@ class Registry:
         self._actor = actor
         self._verify = verify or _verify_artefact
         self._engine, self._own = engine, engine is None
+        self._opening = Lock()
 
     @property
     def engine(self) -> sa.Engine:
@@ -237,9 +239,10 @@ class Registry:
             return token
 
     def _open(self) -> sa.Engine:
-        if self._engine is None:
-            self._engine = open_store(self.home)
-        return self._engine
+        with self._opening:  # two threads that both opened would lose an engine and its connections
+            if self._engine is None:
+                self._engine = open_store(self.home)
+            return self._engine
 
     def _existing(self) -> sa.Engine | None:
         return self._open() if self._engine is not None or store_exists(self.home) else None
