@@ -19,7 +19,7 @@ from holdfast.history.catalogue import catalogue
 from holdfast.history.compile import features_sql
 from holdfast.history.engines.duck import EngineError, limit_mib
 from holdfast.history.labels import OUTCOMES, labels_sql
-from holdfast.history.moments import moments, snapshots
+from holdfast.history.moments import built_moments
 from holdfast.history.own import own_sql
 from holdfast.history.own_checks import QueryError
 from holdfast.history.prepare import opened
@@ -107,13 +107,7 @@ def build(
         OSError: ``out`` cannot be written.
     """
     shown = progress or NullProgress()
-    chosen = (
-        snapshots(history.clock, prepared.since, prepared.until)
-        if as_of is None
-        else list(dict.fromkeys(as_of))
-    )
-    looks = moments(history, chosen)
-    expect_within(looks, prepared.until)
+    chosen, looks = built_moments(history, prepared.since, prepared.until, as_of)
     features = tuple(catalogue(history))
     own = [feature for feature in features if feature.query is not None]
     contract = record_contract(history)
@@ -144,7 +138,7 @@ def build(
             raise nobody(chosen)
         writer.close()
         made.replace(out)
-    return Built(out, rows, tuple(chosen), features, contract)
+    return Built(out, rows, chosen, features, contract)
 
 
 def folder_of(home: Path, history: History) -> Path:
@@ -248,18 +242,6 @@ def _bounds(
         "ORDER BY _customer"
     )["_customer"].to_list()
     return list(zip([None, *edges], [*edges, None], strict=True))
-
-
-def expect_within(looks: pl.DataFrame, until: datetime) -> None:
-    """Refuse moments after what the tables know: features would be of a past that is not yet told."""
-    beyond = looks.filter(pl.col("as_of") > until)
-    if beyond.height:
-        raise HistoryError(
-            f"{beyond['as_of'][0]:%Y-%m-%d %H:%M} lies after {until:%Y-%m-%d %H:%M} (UTC), "
-            "up to which the tables are complete.",
-            where="as_of",
-            hint="Take an earlier day, or set clock.until if the tables are complete up to a later one.",
-        )
 
 
 def nobody(chosen: Sequence[datetime]) -> HistoryError:

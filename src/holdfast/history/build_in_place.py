@@ -9,10 +9,10 @@ import polars as pl
 from pyarrow import parquet
 
 from holdfast.disk import scratch
-from holdfast.history.build import Built, as_said, expect_within, joined_sql, nobody, record_contract
+from holdfast.history.build import Built, as_said, joined_sql, nobody, record_contract
 from holdfast.history.catalogue import catalogue
 from holdfast.history.engines.postgres import Postgres, Reading, moments_sql, queries, with_queries
-from holdfast.history.moments import moments, snapshots
+from holdfast.history.moments import built_moments
 from holdfast.history.own import own_sql
 from holdfast.history.own_checks import QueryError
 from holdfast.history.prepare import TableCounts, insist_usable
@@ -99,9 +99,7 @@ class _InPlace:
         spans = reading.spans()
         until = until_of(history, spans, reading.bound)
         since = since_of(history, spans, reading.first_left())
-        chosen = snapshots(history.clock, since, until) if as_of is None else list(dict.fromkeys(as_of))
-        looks = moments(history, chosen)
-        expect_within(looks, until)
+        chosen, looks = built_moments(history, since, until, as_of)
         pieces = max(1, math.ceil(sum(found.kept for found in counts.values()) * len(chosen) / PIECE))
         edges = reading.edges(pieces) if pieces > 1 else []
         bounds = list(zip([None, *edges], [*edges, None], strict=True))
@@ -126,7 +124,7 @@ class _InPlace:
         if not rows:
             raise nobody(chosen)
         contract = record_contract(history)
-        return Built(made, rows, tuple(chosen), self._features, contract), counts
+        return Built(made, rows, chosen, self._features, contract), counts
 
     def _own(self, named: list[tuple[str, str]], looks: pl.DataFrame) -> list[tuple[str, str]]:
         """A user's own queries; refuses one that gives a customer several rows."""

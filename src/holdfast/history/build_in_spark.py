@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING
 import duckdb
 
 from holdfast.disk import scratch
-from holdfast.history.build import Built, as_said, expect_within, joined_sql, nobody, record_contract
+from holdfast.history.build import Built, as_said, joined_sql, nobody, record_contract
 from holdfast.history.build_in_place import schema_of
 from holdfast.history.catalogue import catalogue
 from holdfast.history.engines.duck import limit_mib, told
 from holdfast.history.engines.postgres import moments_sql
 from holdfast.history.labels import labels_sql
-from holdfast.history.moments import moments, snapshots
+from holdfast.history.moments import built_moments
 from holdfast.history.own import own_sql
 from holdfast.history.own_checks import QueryError
 from holdfast.history.settle import literal, quoted
@@ -78,13 +78,7 @@ def build_in_spark(
         OSError: ``out`` cannot be written.
     """
     shown = progress or NullProgress()
-    chosen = (
-        snapshots(history.clock, prepared.since, prepared.until)
-        if as_of is None
-        else list(dict.fromkeys(as_of))
-    )
-    looks = moments(history, chosen)
-    expect_within(looks, prepared.until)
+    chosen, looks = built_moments(history, prepared.since, prepared.until, as_of)
     features = tuple(catalogue(history))
     out.parent.mkdir(parents=True, exist_ok=True)
     with scratch(out.parent, ".building-") as work:
@@ -104,7 +98,7 @@ def build_in_spark(
         if not rows:
             raise nobody(chosen)
         made.replace(out)
-    return Built(out, rows, tuple(chosen), features, record_contract(history))
+    return Built(out, rows, chosen, features, record_contract(history))
 
 
 class _Tables:

@@ -109,6 +109,33 @@ def moments(history: History, as_of: Sequence[datetime]) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=dict.fromkeys(days, INSTANT)).unique("as_of", maintain_order=True)
 
 
+def built_moments(
+    history: History, since: datetime, until: datetime, as_of: Sequence[datetime] | None
+) -> tuple[tuple[datetime, ...], pl.DataFrame]:
+    """The moments that a table is built at, each once, and what `moments` gives of them.
+
+    Args:
+        history: the contract.
+        since: the first event, naive UTC.
+        until: up to which all is known, naive UTC.
+        as_of: the moments; all snapshots of the contract where none are given.
+
+    Raises:
+        HistoryError: there is none, or one lies after ``until``: features would be of a past not told yet.
+    """
+    chosen = snapshots(history.clock, since, until) if as_of is None else list(dict.fromkeys(as_of))
+    looks = moments(history, chosen)
+    beyond = looks.filter(pl.col("as_of") > until)
+    if beyond.height:
+        raise HistoryError(
+            f"{beyond['as_of'][0]:%Y-%m-%d %H:%M} lies after {until:%Y-%m-%d %H:%M} (UTC), "
+            "up to which the tables are complete.",
+            where="as_of",
+            hint="Take an earlier day, or set clock.until if the tables are complete up to a later one.",
+        )
+    return tuple(chosen), looks
+
+
 def _shifted(moment: datetime, days: int, zone: ZoneInfo) -> datetime:
     """So many days later by the wall clock, as naive UTC."""
     try:
