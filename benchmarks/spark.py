@@ -79,11 +79,11 @@ def main() -> None:
             with cluster(folder, executors) as (workers, spark):
                 build_here = partial(build_in_spark, HISTORY, out=out, spark=spark, **asked_for)
                 build_here(few)
-                took = measured(lambda: build_here(prepared), workers)  # noqa: B023 - called at once
+                took = measured(partial(build_here, prepared), workers)
                 said(f"features, Spark, {executors} executor(s)", took, count)
                 score = partial(score_file_in_spark, model, out=scored, spark=spark, overwrite=True)
                 score(little)
-                took = measured(lambda: score(table), workers)  # noqa: B023 - called at once
+                took = measured(partial(score, table), workers)
                 said(f"scoring, Spark, {executors} executor(s)", took, rows)
         same = pl.read_parquet(folder / "here.parquet").equals(pl.read_parquet(scored))
         print(f"The answers are {'the same' if same else 'NOT THE SAME'}.")
