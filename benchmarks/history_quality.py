@@ -32,6 +32,7 @@ from holdfast.training.metrics import calibration_line
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from holdfast.contract.history import History
     from holdfast.training import Trained
 
 SHOWN = ("roc_auc", "log_loss", "brier", "calibration_error", "lift_top_decile")
@@ -44,6 +45,7 @@ def main() -> None:
     arguments.add_argument("--log", type=Path, default=here)
     arguments.add_argument("--world", type=Path, help="a simulated world; made anew unless given")
     arguments.add_argument("--customers", type=int, default=100_000, help="0: leave the simulation out")
+    arguments.add_argument("--horizons", type=int, nargs="+", choices=(30, 60, 90), default=[90], help="days")
     arguments.add_argument("--budget", type=float, default=180.0)
     arguments.add_argument("--models", nargs="+", default=None)
     given = arguments.parse_args()
@@ -54,7 +56,9 @@ def main() -> None:
         else:
             say(skipped=f"{given.log} is not on this machine; give --log")
         if given.customers:
-            against_the_truth(given.world or simulated(Path(work), given.customers), Path(work), settings)
+            world = given.world or simulated(Path(work), given.customers)
+            for horizon in given.horizons:
+                against_the_truth(world, horizon, Path(work), settings)
 
 
 def log_of_purchases(log: Path, work: Path, settings: dict[str, Any]) -> None:
@@ -63,7 +67,7 @@ def log_of_purchases(log: Path, work: Path, settings: dict[str, Any]) -> None:
     folder.mkdir()
     (folder / log.name).symlink_to(log)
     holdfast("init", "--tables", folder / log.name, "--churn", "inactivity", "--horizon", 90, at=folder)
-    trained, seconds = train(folder / "churn.toml", work / "home", settings)
+    trained, seconds = train(load_history(folder / "churn.toml"), folder, work / "home", settings)
     found = trained.findings
     assert found.backtest is not None  # noqa: S101 - a history always has one
     say(
@@ -86,9 +90,11 @@ def simulated(work: Path, customers: int) -> Path:
     return out
 
 
-def against_the_truth(world: Path, work: Path, settings: dict[str, Any]) -> None:
+def against_the_truth(world: Path, horizon: int, work: Path, settings: dict[str, Any]) -> None:
     """How far predictions are from true probabilities, and what the naive way promises."""
-    trained, seconds = train(world / "churn.toml", work / "home", settings)
+    history = load_history(world / "churn.toml")
+    history = history.model_copy(update={"churn": history.churn.model_copy(update={"horizon_days": horizon})})
+    trained, seconds = train(history, world, work / f"home {horizon}", settings)
     found = trained.findings
     assert found.backtest is not None  # noqa: S101 - a history always has one
     truth = pl.read_parquet(world / "oracle" / "truth.parquet").with_columns(
@@ -104,12 +110,13 @@ def against_the_truth(world: Path, work: Path, settings: dict[str, Any]) -> None
     ):
         y = rows["churned"].to_numpy()
         p, true, known = (
-            rows[n].to_numpy().astype(float) for n in ("churn_probability", "churn_90", "observable_90")
+            rows[n].to_numpy().astype(float)
+            for n in ("churn_probability", f"churn_{horizon}", f"observable_{horizon}")
         )
         auc, own, best = (float(roc_auc_score(y, q)) for q in (p, true, known))
         intercept, slope = calibration_line(y, p)
         say(
-            protocol="simulated telco",
+            protocol=f"simulated telco, {horizon} days",
             part=part,
             rows=rows.height,
             away_from_truth=float(np.abs(p - true).mean()),
@@ -124,15 +131,16 @@ def against_the_truth(world: Path, work: Path, settings: dict[str, Any]) -> None
     say(chosen=found.chosen, features=found.backtest.kept, seconds=seconds)
     if found.survival is not None:
         say(survival=found.survival.metrics)
-    naive(world, told.filter(pl.col("period") == found.backtest.last))
+    naive(world, told.filter(pl.col("period") == found.backtest.last), timedelta(days=horizon))
 
 
-def naive(world: Path, judged: pl.DataFrame) -> None:
+def naive(world: Path, judged: pl.DataFrame, horizon: timedelta) -> None:
     """A table of today's values with who left of late, split at random; then the same model at work.
 
     Args:
         world: the simulated tables.
         judged: customers as of a moment with who then left.
+        horizon: so long before today is "of late".
     """
     tables = {name: pl.read_parquet(world / f"{name}.parquet") for name in ("subscriptions", "transactions")}
     tables["tickets"] = pl.read_parquet(world / "support_tickets.parquet")
@@ -140,7 +148,7 @@ def naive(world: Path, judged: pl.DataFrame) -> None:
     tables = {name: table.with_columns(zoneless) for name, table in tables.items()}
     today: datetime = tables["transactions"]["happened_at"].max()  # type: ignore[assignment] # of times
     table = values_at(tables, today)
-    table = table.filter(pl.col("ended").is_null() | (pl.col("ended") > today - timedelta(days=90)))
+    table = table.filter(pl.col("ended").is_null() | (pl.col("ended") > today - horizon))
     y = table["ended"].is_not_null().cast(pl.Int8).to_numpy()
     inputs = [name for name in table.columns if name not in {"customer_id", "ended"}]
     X = table.select(inputs).to_numpy().astype(np.float32)
@@ -195,10 +203,10 @@ def values_at(tables: dict[str, pl.DataFrame], moment: datetime) -> pl.DataFrame
     return base.join(money, on="customer_id", how="left").join(asked, on="customer_id", how="left")
 
 
-def train(contract: Path, home: Path, settings: dict[str, Any]) -> tuple[Trained, float]:
+def train(history: History, root: Path, home: Path, settings: dict[str, Any]) -> tuple[Trained, float]:
     """A training as `holdfast train` does it, and its seconds."""
     begin = time.perf_counter()
-    done = train_history(load_history(contract), contract.parent, home=home, **settings)
+    done = train_history(history, root, home=home, **settings)
     return done, time.perf_counter() - begin
 
 
