@@ -46,7 +46,7 @@ bench-quality: $(READY) ## quality on a public churn table, a public log and sim
 	$(PYTHON) benchmarks/quality.py
 	$(PYTHON) benchmarks/history_quality.py
 
-bench-history: $(READY) ## features of histories beside hand-written SQL: 1, 10 and 100 M events (about 15 minutes)
+bench-history: $(READY) ## features of histories beside hand-written SQL: 1, 10 and 100 M events (about 6 minutes)
 	$(PYTHON) benchmarks/history.py
 
 bench-spark: $(READY) ## features and scoring in Spark, one executor and two, beside this process (about 10 minutes)

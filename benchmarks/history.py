@@ -24,9 +24,13 @@ import polars as pl
 from holdfast.contract.history import History
 from holdfast.history.build import build
 from holdfast.history.catalogue import catalogue
+from holdfast.history.engines.duck import EngineError
 from holdfast.history.prepare import Prepared, TableCounts
 
 THREADS = 2
+MOST_MEMORY = 16_384
+"""MiB that the query by hand may have, where it cannot do with what ours has."""
+
 EVENTS_EACH = 100
 AS_OF = datetime(2024, 12, 31, tzinfo=UTC)
 HISTORY = History.model_validate(
@@ -72,11 +76,17 @@ def main() -> None:
     for millions in given.millions:
         with tempfile.TemporaryDirectory(prefix="holdfast-bench-", dir=given.work) as folder:
             events(Path(folder), millions * 1_000_000)
-            ours, hand = (child(side, folder, given.memory) for side in ("ours", "hand"))
+            ours, hand, memory = child("ours", folder, given.memory), None, given.memory
+            while hand is None and memory <= MOST_MEMORY:
+                hand = child("hand", folder, memory)
+                memory += 0 if hand else given.memory
+            if ours is None or hand is None:
+                raise SystemExit(f"{'Ours' if ours is None else 'By hand'}: out of memory.")
             print(
                 f"{millions:>4} M events, {millions * 1_000_000 // EVENTS_EACH:>9,} customers: "
                 f"ours {ours['seconds']:.1f} s (processor {ours['processor']:.1f} s), {ours['peak']:,} MiB; "
-                f"by hand {hand['seconds']:.1f} s ({hand['processor']:.1f} s), {hand['peak']:,} MiB; "
+                f"by hand, with {memory:,} MiB, "
+                f"{hand['seconds']:.1f} s ({hand['processor']:.1f} s), {hand['peak']:,} MiB; "
                 f"ratio {ours['seconds'] / hand['seconds']:.2f} "
                 f"(processor {ours['processor'] / hand['processor']:.2f})",
                 flush=True,
@@ -116,19 +126,23 @@ def _rows(begin: int, end: int) -> str:
         FROM range({begin}, {end}) t(i)"""
 
 
-def child(side: str, folder: str, memory: int) -> dict[str, float]:
-    """One side in a process of its own."""
+def child(side: str, folder: str, memory: int) -> dict[str, float] | None:
+    """One side in a process of its own; none if the memory is too little for it."""
     line = [sys.executable, __file__, "--child", side, folder, str(memory)]
     done = subprocess.run(
         line, capture_output=True, text=True, check=True, env=os.environ | {"POLARS_MAX_THREADS": "2"}
     )
-    return json.loads(done.stdout)
+    found: dict[str, float] | None = json.loads(done.stdout)
+    return found
 
 
-def measured(side: str, folder: Path, memory: int) -> dict[str, float]:
+def measured(side: str, folder: Path, memory: int) -> dict[str, float] | None:
     """Seconds, processor seconds and peak memory of one side."""
     began, spent = time.perf_counter(), time.process_time()
-    {"ours": ours, "hand": by_hand}[side](folder, memory)
+    try:
+        {"ours": ours, "hand": by_hand}[side](folder, memory)
+    except (duckdb.OutOfMemoryException, EngineError):
+        return None
     return {
         "seconds": time.perf_counter() - began,
         "processor": time.process_time() - spent,

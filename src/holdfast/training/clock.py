@@ -41,6 +41,15 @@ class Clock:
             self.ended.append(what)
         return over
 
+    def warnings(self) -> list[str]:
+        """That something was cut, and what; none where nothing was."""
+        if not self.ended:
+            return []
+        return [
+            f"The budget of {self.budget:g} s ended early: {', '.join(self.ended)} cut short or left out. "
+            "Another run may choose otherwise; give a larger --budget."
+        ]
+
 
 def planned_trials(budget: float, name: str, *, cells: int, rounds: int) -> int:
     """How many settings of a booster fit its share of the budget.

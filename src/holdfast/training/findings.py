@@ -73,3 +73,28 @@ class Findings:
     history: History | None = None
     backtest: Backtest | None = None
     survival: Survival | None = None
+
+    def metrics(self) -> dict[str, Any]:
+        """What the artefact keeps as ``metrics.json``."""
+        kept = {
+            "test": self.test,
+            "test_intervals": {name: list(ends) for name, ends in self.intervals.items()},
+            "rows": self.rows,
+            "threshold": self.threshold,
+        }
+        if self.backtest is not None:
+            kept["backtest"] = self.backtest.as_dict()
+        if self.survival is not None:
+            kept["survival"] = self.survival.metrics
+        return kept
+
+
+def lost_money(figures: dict[str, Any], where: str) -> list[str]:
+    """The warning that acting would have cost more than it saved; none where it would not."""
+    worth = figures["profit_per_customer"]
+    if worth >= 0:
+        return []
+    return [
+        f"Acting on this model's advice would have lost money {where} ({worth:.2f} a customer). "
+        "Check the economics, or wait for more data."
+    ]

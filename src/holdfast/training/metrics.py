@@ -189,6 +189,26 @@ def bootstrap_intervals(
     return {name: (float(low), float(high)) for name, (low, high) in ends.items()}
 
 
+def measured(
+    y: NDArray[np.int8],
+    p: NDArray[np.float64],
+    *,
+    threshold: float,
+    economics: Economics,
+    resamples: int,
+    seed: int,
+    on_resample: Callable[[], None] = lambda: None,
+    customer: NDArray[np.int64] | None = None,
+) -> tuple[dict[str, Any], dict[str, tuple[float, float]]]:
+    """`evaluate_predictions` and `bootstrap_intervals` of the same predictions."""
+    judge: dict[str, Any] = {"threshold": threshold, "economics": economics}
+    more: dict[str, Any] = {"resamples": resamples, "seed": seed, "on_resample": on_resample}
+    return (
+        evaluate_predictions(y, p, **judge),
+        bootstrap_intervals(y, p, **judge, **more, customer=customer),
+    )
+
+
 def _rows_by(customer: NDArray[np.int64]) -> Callable[[NDArray[np.int64]], NDArray[np.int64]]:
     """A function from customers, repeated as drawn, to their rows."""
     order = np.argsort(customer, kind="stable")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def write_artefact(
-    folder: Path, scorer: Scorer, findings: Findings, metrics: dict[str, Any], baseline: dict[str, Any]
+    folder: Path, scorer: Scorer, findings: Findings, baseline: dict[str, Any]
 ) -> dict[str, Any]:
     """Write every file of the artefact into the empty ``folder`` and seal it.
 
@@ -42,7 +42,7 @@ def write_artefact(
     }
     write_json(folder, "model.json", described)
     write_json(folder, "baseline.json", baseline)
-    write_json(folder, "metrics.json", metrics)
+    write_json(folder, "metrics.json", findings.metrics())
     write_json(folder, "importance.json", findings.importance)
     (folder / "model_card.md").write_text(model_card(findings), encoding="utf-8")
     drawn = figures(findings)

@@ -26,10 +26,10 @@ from holdfast.registry import Registry
 from holdfast.sources import RawTable, said_of_encoding
 from holdfast.training.baseline import baseline
 from holdfast.training.clock import Clock
-from holdfast.training.findings import Findings
+from holdfast.training.findings import Findings, lost_money
 from holdfast.training.importance import importances
 from holdfast.training.leaderboard import leaderboard, why_chosen
-from holdfast.training.metrics import bootstrap_intervals, evaluate_predictions
+from holdfast.training.metrics import measured as judged_by
 from holdfast.training.package import write_artefact
 from holdfast.training.recipes import chosen_names
 from holdfast.training.search import choose
@@ -138,20 +138,10 @@ def train(
     told.start("measuring on the customers set aside", None)
     test_p = measured.probability(task.test_frame)
     judge: dict[str, Any] = {"threshold": threshold, "economics": contract.economics}
-    figures = evaluate_predictions(task.test_y, test_p, **judge)
-    intervals = bootstrap_intervals(task.test_y, test_p, **judge, resamples=RESAMPLES, seed=seed)
+    figures, intervals = judged_by(task.test_y, test_p, **judge, resamples=RESAMPLES, seed=seed)
     importance = importances(measured, task.test_frame, task.test_y, seed=seed, progress=told)
     told.start("writing the report", None)
-    if figures["profit_per_customer"] < 0:
-        warnings.append(
-            "Acting on this model's advice would have lost money on the customers set aside "
-            f"({figures['profit_per_customer']:.2f} a customer). Check the economics, or wait for more data."
-        )
-    if clock.ended:
-        warnings.append(
-            f"The budget of {budget:g} s ended early: {', '.join(clock.ended)} cut short or left out. "
-            "Another run may choose otherwise; give a larger --budget."
-        )
+    warnings += [*lost_money(figures, "on the customers set aside"), *clock.warnings()]
     findings = Findings(
         contract=contract,
         seed=seed,
@@ -181,14 +171,8 @@ def train(
         quality=explore(raw, contract),
         facts=facts_of(contract, data_digest(found), chosen),
     )
-    metrics = {
-        "test": figures,
-        "test_intervals": {name: list(ends) for name, ends in intervals.items()},
-        "rows": findings.rows,
-        "threshold": threshold,
-    }
     registry = None if home is None else Registry(home, actor=actor)
-    return packed(deployed, findings, metrics, baseline(found.frame, chosen.probability), registry)
+    return packed(deployed, findings, baseline(found.frame, chosen.probability), registry)
 
 
 def threshold_for(economics: Economics, probability: NDArray[np.float64]) -> tuple[float, str]:
@@ -234,17 +218,16 @@ def data_digest(found: Conformed) -> str:
 def packed(
     scorer: Scorer,
     findings: Findings,
-    metrics: dict[str, Any],
     spread: dict[str, Any],
     registry: Registry | None,
 ) -> Trained:
     """Write the artefact, register it, and load it back as everyone will."""
     if registry is None:
         with TemporaryDirectory() as folder:
-            write_artefact(Path(folder), scorer, findings, metrics, spread)
+            write_artefact(Path(folder), scorer, findings, spread)
             return Trained(Model.load(folder), None, findings)
     with closing(registry), registry.staging() as folder:
-        write_artefact(folder, scorer, findings, metrics, spread)
+        write_artefact(folder, scorer, findings, spread)
         facts = findings.facts
         version = registry.register(
             folder,
