@@ -303,6 +303,68 @@ def test_one_table_of_customers_with_ends_is_a_history():
     assert history.clock.windows[-1] == 365
 
 
+@pytest.mark.parametrize("written", ["%Y-%m-%d", "%d.%m.%Y", None])
+def test_an_end_in_the_year_9999_is_none(written):
+    endless = pl.col("end_date").fill_null(date(9999, 12, 31))
+    whole = subscriptions().with_columns(endless if written is None else endless.dt.strftime(written))
+    if written is not None:
+        whole = whole.with_columns(pl.col("start_date").dt.strftime(written))
+    inferred = infer_history({"subscriptions": whole, "visits": events()})
+    plain = infer_history({"subscriptions": subscriptions(), "visits": events()})
+    assert inferred.history.churn == plain.history.churn
+    assert (inferred.history.tables["subscriptions"].end, inferred.history.clock) == (
+        "end_date",
+        plain.history.clock,
+    )
+    assert inferred.notes["tables", "subscriptions", "end"] == plain.notes["tables", "subscriptions", "end"]
+
+
+def german(people, contracts, visits):
+    """The tables as a German insurer exports them."""
+    return {
+        "Kunden": people.rename({"customer_id": "Kundennr", "signup_date": "Kunde seit"}).with_columns(
+            Geburtsdatum=pl.lit(date(1970, 1, 1)).dt.offset_by(pl.format("{}d", pl.int_range(pl.len())))
+        ),
+        "Verträge": contracts.rename(
+            {"customer_id": "Kundennr", "start_date": "Vertragsbeginn", "end_date": "Vertragsende"}
+        ),
+        "Besuche": visits.rename({"customer_id": "Kundennr", "when": "Meldedatum"}),
+    }
+
+
+def test_german_names_are_understood():
+    inferred = infer_history(german(customers(), subscriptions(), events()))
+    tables = inferred.history.tables
+    assert {table.customer for table in tables.values()} == {"Kundennr"}
+    assert tables["kunden"].begin == "Kunde seit"
+    assert (inferred.history.churn.event, tables[inferred.history.churn.table].end) == (
+        ChurnEvent.END,
+        "Vertragsende",
+    )
+
+
+def test_names_that_say_nothing_leave_what_the_values_say():
+    """The key is shared and unique in one table; what runs until 9999 is an end; states are no customers."""
+    status = pl.Series(["old", "new"] * (N // 2))
+    people = customers(customer_status=status).rename({"customer_id": "PARTNER", "signup_date": "XDAT"})
+    contracts = subscriptions().rename({"customer_id": "PARTNER", "start_date": "VDAT", "end_date": "VDAT2"})
+    contracts = contracts.with_columns(pl.col("VDAT2").fill_null(date(9999, 12, 31)))
+    inferred = infer_history(
+        {"gp": people, "vtr": contracts, "bew": events().rename({"customer_id": "PARTNER"})}
+    )
+    tables = inferred.history.tables
+    assert {table.customer for table in tables.values()} == {"PARTNER"}
+    assert (tables["vtr"].begin, tables["vtr"].end, inferred.history.churn.table) == ("VDAT", "VDAT2", "vtr")
+
+
+def test_what_comes_every_quarter_is_not_missed_after_ninety_days():
+    paid = [(who, at) for who in range(N) for at in range(who % 90, SPAN, 91 + who % 2)]
+    bills = pl.DataFrame(
+        {"customer_id": [PEOPLE[who] for who, _ in paid], "due_date": [day(at) for _, at in paid]}
+    )
+    assert infer_history({"bills": bills}).history.churn.horizon_days == 180
+
+
 def test_whoever_moves_house_has_not_left():
     addresses = subscriptions().rename({"subscription_id": "address_id", "plan": "street"})
     tables = {"addresses": addresses, "orders": events()}
@@ -532,6 +594,7 @@ class TestRefusals:
 def test_names_of_tables_are_names_that_a_contract_allows():
     given = [
         "Kunden (neu).csv",
+        "Verträge.csv",
         "orders/",
         "Orders.parquet",
         "s3://bucket/x/2020 bills.csv.gz",
@@ -540,6 +603,7 @@ def test_names_of_tables_are_names_that_a_contract_allows():
     ]
     assert list(name_tables(given).values()) == [
         "kunden_neu",
+        "vertrage",
         "orders",
         "orders_v2",
         "table_2020_bills",

@@ -32,6 +32,9 @@ RESERVED = frozenset({"moments", "spine", "labels", "leavings"})
 WINDOWS = (7, 30, 90, 180, 365)
 """Days that features look back, unless the contract says otherwise."""
 
+ENDLESS = 2200
+"""An end in this year or later stands for none, such as 9999-12-31."""
+
 Days = Annotated[int, Field(ge=0, le=3_650, strict=True)]
 SomeDays = Annotated[int, Field(ge=1, le=3_650, strict=True)]
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from holdfast.contract import Kind
-from holdfast.contract.history import ChurnEvent, TableKind
+from holdfast.contract.history import ENDLESS, ChurnEvent, TableKind
 from holdfast.contract.parse import key_of, level_expr, level_key, missing_expr
 from holdfast.history.problems import HistoryError
 from holdfast.history.times import (
@@ -39,9 +39,6 @@ ALWAYS = datetime(1900, 1, 1)  # noqa: DTZ001 - canonical times are naive UTC
 
 NOT_YET = ("in the future", "known in the future")
 """Reasons that time itself removes."""
-
-ENDLESS = 2200
-"""An end in this year or later stands for none, such as 9999-12-31."""
 
 REJECTS = pl.Schema(
     {"file": pl.String, "row": pl.Int64, "column": pl.String, "value": pl.String, "reason": pl.String}

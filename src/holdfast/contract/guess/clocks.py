@@ -9,6 +9,7 @@ import polars as pl
 
 from holdfast.contract import parse
 from holdfast.contract.guess.dates import guess_dates
+from holdfast.contract.history import ENDLESS
 from holdfast.contract.types import Kind
 
 if TYPE_CHECKING:
@@ -82,11 +83,13 @@ class Times:
     name: str
     words: tuple[str, ...]
     days: pl.Series
-    """Date; null where nothing is there, or a word that means so."""
+    """Date; null where nothing is there, or a word or a year (9999) that means so."""
     day_first: bool = False
     """Whether its values show that the day comes first."""
     spoken: tuple[str, ...] = ()
     """Words among the dates, such as "No" for what has not ended."""
+    endless: bool = False
+    """Whether some are so far ahead, such as 9999-12-31, that they can only say that something goes on."""
 
     @property
     def present(self) -> float:
@@ -129,8 +132,8 @@ def find_times(profiles: Mapping[str, Profile], kinds: Mapping[str, KindGuess]) 
 def _times(profile: Profile, guess: KindGuess, *, day_first: bool) -> Times | None:
     if guess.kind is Kind.DATE:
         first = bool(guess.column.day_first)
-        days = _days(profile, day_first=first)
-        return Times(profile.name, profile.words, days, guess.sure_day_first, _spoken(profile))
+        days, endless = _days(profile, day_first=first)
+        return Times(profile.name, profile.words, days, guess.sure_day_first, _spoken(profile), endless)
     if not profile.is_text:
         return None
     spoken = _spoken(profile)
@@ -140,8 +143,8 @@ def _times(profile: Profile, guess: KindGuess, *, day_first: bool) -> Times | No
     dates = guess_dates(dated, day_first=day_first)
     if dates is None:
         return None
-    days = _days(profile, day_first=dates.day_first)
-    return Times(profile.name, profile.words, days, dates.sure and dates.day_first, spoken)
+    days, endless = _days(profile, day_first=dates.day_first)
+    return Times(profile.name, profile.words, days, dates.sure and dates.day_first, spoken, endless)
 
 
 def _spoken(profile: Profile) -> tuple[str, ...]:
@@ -154,9 +157,12 @@ def _spoken(profile: Profile) -> tuple[str, ...]:
     return tuple(profile.levels.filter(without_digit & said)["level"].head(9))
 
 
-def _days(profile: Profile, *, day_first: bool) -> pl.Series:
-    days = parse.date_expr("raw", profile.dtype, day_first=day_first)
-    return profile.raw.alias("raw").to_frame().select(days).to_series()
+def _days(profile: Profile, *, day_first: bool) -> tuple[pl.Series, bool]:
+    """A column's dates, without those that stand for none, and whether it has such."""
+    read = parse.date_expr("raw", profile.dtype, day_first=day_first)
+    days = profile.raw.alias("raw").to_frame().select(read).to_series()
+    endless = (days.dt.year() >= ENDLESS).fill_null(value=False)
+    return days.set(endless, None), bool(endless.any())
 
 
 def pair(times: Mapping[str, Times]) -> tuple[Times, Times] | None:
@@ -174,10 +180,12 @@ def pair(times: Mapping[str, Times]) -> tuple[Times, Times] | None:
 
 
 def _pair_score(begin: Times, end: Times) -> float | None:
-    if not begin.says(_BEGIN) or not end.says(_END, _EXPIRY) or begin.present < MOSTLY:
+    named = begin.says(_BEGIN) and end.says(_END, _EXPIRY)
+    if begin.present < MOSTLY or begin.endless or not (named or end.endless):
         return None
     rest = set(begin.words) - _BEGIN, set(end.words) - _END - _EXPIRY
-    return 2.0 * (rest[0] == rest[1]) + 1.0 * end.says(_END) - 1.0 * begin.says(_WRITTEN)
+    score = 2.0 * (rest[0] == rest[1]) + 1.0 * end.says(_END) - 1.0 * begin.says(_WRITTEN)
+    return score if named else score - 4.0 + begin.says(_BEGIN)
 
 
 def _ordered(first: pl.Series, second: pl.Series, share: float = ALMOST_ALL) -> bool:

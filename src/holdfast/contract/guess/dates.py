@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from holdfast.contract import text
+from holdfast.contract.history import ENDLESS
 
 ENOUGH = 0.98
 """So large a share of the values must be dates."""
@@ -44,11 +45,11 @@ def guess_dates(levels: pl.DataFrame, *, day_first: bool) -> DatesGuess | None:
         return None
     first, sure, how = _order(values, hint=day_first)
     dates = text.dates(values["level"], day_first=first)
-    plausible = values.select(dates.alias("date"), "count").filter(
-        pl.col("date").is_between(_OLDEST, _NEWEST)
-    )
-    read = int(plausible["count"].sum())
-    if read < ENOUGH * total:
+    dated = values.select(dates.alias("date"), "count")
+    plausible = dated.filter(pl.col("date").is_between(_OLDEST, _NEWEST))
+    endless = int(dated.filter(pl.col("date").dt.year() >= ENDLESS)["count"].sum())
+    read = int(plausible["count"].sum()) + endless
+    if not plausible.height or read < ENOUGH * total:
         return None
     why = f"dates, {plausible['date'].min()!s} to {plausible['date'].max()!s}{how}"
     if total > read:

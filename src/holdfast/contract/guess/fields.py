@@ -30,7 +30,9 @@ if TYPE_CHECKING:
 FAILURES = frozenset({
     "failed", "fail", "failure", "declined", "decline", "rejected", "reject", "returned", "late", "bounced",
     "overdue", "unpaid", "error", "refused", "denied", "dishonoured", "dishonored", "chargeback", "missed",
-    "timeout", "defaulted", "unsuccessful", "insufficient", "nsf",
+    "timeout", "defaulted", "unsuccessful", "insufficient", "nsf", "rucklastschrift", "ruecklastschrift",
+    "gemahnt", "abgelehnt", "fehlgeschlagen", "rejete", "impaye", "rechazado", "devuelto", "impagado",
+    "respinto", "insoluto", "geweigerd", "mislukt",
 })  # fmt: skip
 """Words in a level that say that something failed."""
 

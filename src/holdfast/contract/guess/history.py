@@ -20,7 +20,7 @@ from holdfast.contract.guess.fields import finish, look_at, set_leaks
 from holdfast.contract.guess.identity import is_key
 from holdfast.contract.guess.kind import guess_kinds
 from holdfast.contract.guess.money import guess_by_spending, guess_economics
-from holdfast.contract.guess.names import words
+from holdfast.contract.guess.names import without_accents, words
 from holdfast.contract.guess.owners import Key, candidate_keys, choose_owner
 from holdfast.contract.guess.profile import Profile
 from holdfast.contract.guess.roles import Look, place
@@ -145,7 +145,7 @@ def name_tables(tables: Iterable[str]) -> dict[str, str]:
     for given in tables:
         last = given.rstrip("/").rpartition("/")[2]
         own = last.rpartition(".")[2] if last.startswith("table:") else last.partition(".")[0]
-        plain = re.sub(r"[^a-z0-9]+", "_", own.removeprefix("table:").lower()).strip("_")
+        plain = re.sub(r"[^a-z0-9]+", "_", without_accents(own.removeprefix("table:")).lower()).strip("_")
         ours = plain in RESERVED or not plain[:1].isalpha()
         plain = (f"table_{plain}" if ours else plain)[:36].rstrip("_")
         number = sum(one == plain or one.startswith(f"{plain}_v") for one in called.values())

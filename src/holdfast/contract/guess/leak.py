@@ -46,6 +46,7 @@ _ENDINGS = (
 )  # fmt: skip
 _DOUBTFUL = (
     "customer status", "account status", "subscription status", "member status", "membership status",
+    "contract status", "policy status",
     "end date",
     "retention offer", "retention call", "final bill", "last bill", "refund", "winback", "win back",
     "exit survey", "cancel", "cancellation", "terminate", "termination",

@@ -25,6 +25,7 @@ ENOUGH_SHARED = 0.5
 """Share of the values of a key that another table must have too, for the two to be the same."""
 
 _FEWEST = 2
+_FEWEST_UNNAMED = 20
 _SAMPLE = 200_000
 
 
@@ -40,6 +41,8 @@ class Key:
     unique: bool
     """Whether each row has its own."""
     rows: int
+    named: bool = True
+    """Whether its name or its form speaks of a key; else only that another table has it, too."""
 
     @property
     def says_customer(self) -> bool:
@@ -64,12 +67,23 @@ def candidate_keys(
     if asked is not None and asked in profiles:
         return [_key(table, profiles[asked])]
     return [
-        _key(table, profile)
+        _key(table, profile, named=named)
         for name, profile in profiles.items()
         if kinds[name].kind in (Kind.INTEGER, Kind.CATEGORY, Kind.ID, Kind.NUMBER)
         and profile.distinct >= _FEWEST
-        and (is_key(profile.words) or CUSTOMER.intersection(profile.words) or _names_rows(profile))
+        and ((named := _named(profile)) or profile.distinct >= _FEWEST_UNNAMED)
     ]
+
+
+def _named(profile: Profile) -> bool:
+    said = profile.words
+    of_customers = bool(CUSTOMER.intersection(said)) and not (len(said) > 1 and _describes(profile))
+    return is_key(said) or of_customers or _names_rows(profile)
+
+
+def _describes(profile: Profile) -> bool:
+    """Whether a few values recur in so many rows that they say something of customers: customer_status."""
+    return profile.distinct < _FEWEST_UNNAMED and profile.height > 100 * profile.distinct
 
 
 def _names_rows(profile: Profile) -> bool:
@@ -77,11 +91,11 @@ def _names_rows(profile: Profile) -> bool:
     return profile.is_text and profile.distinct_share == 1 and not profile.missing
 
 
-def _key(table: str, profile: Profile) -> Key:
+def _key(table: str, profile: Profile, *, named: bool = True) -> Key:
     raw = profile.raw.head(_SAMPLE).alias("raw")
     values = raw.to_frame().select(parse.level_expr("raw", raw.dtype)).to_series().drop_nulls().unique()
     unique = profile.distinct == profile.height and not profile.missing
-    return Key(table, profile.name, profile.words, values, unique, profile.height)
+    return Key(table, profile.name, profile.words, values, unique, profile.height, named)
 
 
 def choose_owner(keys: Mapping[str, list[Key]]) -> dict[str, Key]:
@@ -89,16 +103,20 @@ def choose_owner(keys: Mapping[str, list[Key]]) -> dict[str, Key]:
 
     Columns of different tables are one key if their names agree and they share values. The key that speaks of
     customers wins, then the one that most tables have, then the one that some table has a row for each of.
+    A name that says nothing is enough where one table has a row for each of its values, and another does not.
     """
     everything = [key for some in keys.values() for key in some]
     best: dict[str, Key] = {}
     best_score: tuple[float, ...] = ()
     for first in everything:
         family = _family(first, keys)
+        refers = any(key.unique for key in family.values()) and any(not key.unique for key in family.values())
+        if not refers and not any(key.named for key in family.values()):
+            continue
         score = (
             any(key.says_customer for key in family.values()),
             len(family),
-            any(key.unique for key in family.values()) and any(not key.unique for key in family.values()),
+            refers,
             is_key(first.words),
             not first.unique or len(keys) > 1,
             sum(key.rows for key in family.values()),
@@ -127,6 +145,8 @@ def _same(one: Key, other: Key) -> bool:
         or _refers(one, other)
         or _refers(other, one)
     )
+    if not named and not (one.named and other.named):
+        return False
     codes = one.values.dtype == pl.String and bool(one.values.head(100).str.contains(r"\D").any())
     shared = other.values.is_in(one.values.implode()).sum()
     least = min(len(one.values), len(other.values))

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 USUAL_GAPS = 0.75
 """So large a share of the times between two events lies within the horizon: silence for longer is unusual."""
 
+MOST_GAPS = 0.6
+"""Share that a rounded horizon must still hold."""
+
 
 def by_inactivity(everything: Sequence[Fields], until: date, horizon: int | None) -> Leaving | None:
     """Churn as no event in the whole horizon; none if there are no events."""
@@ -69,7 +72,15 @@ def _horizon_of_gaps(gaps: pl.Series, days: pl.DataFrame, until: date) -> tuple[
     span = (until - first).days
     fits = [some for some in HORIZONS if 3 * some <= span] or [HORIZONS[0]]
     usual = gaps.quantile(USUAL_GAPS) or fits[-1]
-    # A little beyond a round number is that number: 94 days are 90.
-    chosen = next((some for some in fits if usual <= 1.1 * some), fits[-1])
-    share = int((gaps <= chosen).sum()) / max(1, len(gaps))
-    return chosen, f"a guess: {share:.0%} of the times between two events of a customer are no longer"
+    # A little beyond a round number is that number: 94 days are 90; but not where most are 91 or 92, as of bills.
+    chosen = next(
+        (some for some in fits if usual <= 1.1 * some and _no_longer(gaps, some) >= MOST_GAPS), fits[-1]
+    )
+    return chosen, (
+        f"a guess: {_no_longer(gaps, chosen):.0%} of the times between two events of a customer are no longer"
+    )
+
+
+def _no_longer(gaps: pl.Series, days: int) -> float:
+    """Share of gaps that are no longer than so many days."""
+    return int((gaps <= days).sum()) / max(1, len(gaps)) if len(gaps) else 1.0

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from holdfast.contract.history import TableKind
+from holdfast.contract.history import ENDLESS, TableKind
 from holdfast.history.clocks import ALWAYS_SQL
 from holdfast.history.engines.columns import Held, level, moment, next_day, value, wall
 from holdfast.history.problems import HistoryError
-from holdfast.history.rows import ENDLESS, name_that_clashes, needs_walls
+from holdfast.history.rows import name_that_clashes, needs_walls
 from holdfast.history.settle import CONFLICT, EARLY, UNKNOWN, literal, quoted, version_key
 from holdfast.history.values import own_columns
 
