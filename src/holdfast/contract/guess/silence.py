@@ -72,7 +72,7 @@ def _horizon_of_gaps(gaps: pl.Series, days: pl.DataFrame, until: date) -> tuple[
     span = (until - first).days
     fits = [some for some in HORIZONS if 3 * some <= span] or [HORIZONS[0]]
     usual = gaps.quantile(USUAL_GAPS) or fits[-1]
-    # A little beyond a round number is that number: 94 days are 90; but not where most are 91 or 92, as of bills.
+    # A little beyond a round number is that number: 94 days are 90. Bills that come every 91 or 92 are not.
     chosen = next(
         (some for some in fits if usual <= 1.1 * some and _no_longer(gaps, some) >= MOST_GAPS), fits[-1]
     )
