@@ -119,6 +119,27 @@ def test_a_table_without_levels_whose_rows_are_of_leavers_alone_is_named_as_a_wh
     assert "87 of 87 customers who had it left later" in leaks[0].reason
 
 
+def test_what_nearly_everybody_has_every_month_is_no_warning(tmp_path):
+    """Balances at the end of each month until a client leaves; one month of one client is missing."""
+    clients, balances = ["customer,begin,end"], ["customer,at"]
+    for n in range(300):
+        gone = 2 + n % 10 if n % 3 == 0 else 13
+        clients.append(f"c{n},2023-01-01,{f'2024-{gone:02}-20' if gone < 13 else ''}")
+        balances += [f"c{n},2024-{month:02}-10" for month in range(1, min(gone, 12) + 1)]
+    missing = {f"c1,2024-{month:02}-10" for month in (4, 5, 6)}
+    balances = [line for line in balances if line not in missing]
+    (tmp_path / "clients.csv").write_text("\n".join(clients) + "\n")
+    (tmp_path / "balances.csv").write_text("\n".join(balances) + "\n")
+    contract = history(
+        {
+            "clients": {"kind": "intervals", "begin": "begin", "end": "end"},
+            "balances": {"kind": "events", "time": "at"},
+        },
+        {"event": "end", "table": "clients", "horizon_days": 30},
+    )
+    assert find_leaks(contract, prepare(contract, tmp_path, tmp_path / "out"), tmp_path) == ()
+
+
 @pytest.mark.skipif(not PURCHASES.is_file(), reason="the public data sets are not at hand")
 def test_real_purchases_have_no_leaks_but_a_total_of_all_of_them_is_one(tmp_path):
     sales = pl.read_csv(PURCHASES).filter(pl.col("customer_id") % 10 == 0)

@@ -29,8 +29,9 @@ CLOSING = 0.9
 """Share of events that lie so near to leaving."""
 
 SURGE_DAYS = 60
-SURGE_SHARE, SURGE_ODDS = 0.4, 25.0
-"""So many of those who left had one in their last days, at such odds against those who stayed."""
+SURGE_SHARE, SURGE_ODDS, SURGE_TIMES = 0.4, 25.0, 2.0
+"""So many of those who left had one in their last days, at such odds against those who stayed, and so many
+times as often: what nearly everybody has, such as a monthly balance, warns of nothing."""
 
 MOST_LEVELS = 50
 
@@ -178,10 +179,10 @@ def _surge(group: _Group) -> str | None:
     """Whether those who left had one shortly before far oftener than those who stayed ever have."""
     if group.leavers < FEWEST or not group.all_stayers:
         return None
-    left = group.leavers / group.all_leavers
+    left = (group.leavers + 1) / (group.all_leavers + 2)
     stayed = (group.stayers + 1) / (group.all_stayers + 2)
-    odds = (left / max(1e-9, 1 - left)) * (1 - stayed) / stayed
-    if left < SURGE_SHARE or odds < SURGE_ODDS:
+    odds = left / (1 - left) * (1 - stayed) / stayed
+    if left < SURGE_SHARE or odds < SURGE_ODDS or left < SURGE_TIMES * stayed:
         return None
     return (
         f"{left:.0%} of those who left had one in their last {SURGE_DAYS} days, but {stayed:.1%} of those "
