@@ -5,7 +5,7 @@ import psycopg
 import pytest
 
 from holdfast.contract.load import load_history
-from holdfast.errors import UsageError
+from holdfast.errors import HoldfastError, UsageError
 from holdfast.simulator.telco import World, copy_into, expect_room, write_world
 from holdfast.simulator.telco.world import TABLES
 from holdfast.store import StoreError
@@ -87,6 +87,16 @@ def test_only_postgresql_is_taken():
         expect_room("sqlite:///some.db")
 
 
-def test_a_server_that_is_down_is_one_clear_error():
-    with pytest.raises(StoreError, match="refused"):
-        expect_room("postgresql://postgres@127.0.0.1:1/none")
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("postgresql://u:hunter2@127.0.0.1:1/none", "refused"),
+        ("postgresql://u:hunter2@127.0.0.1:port/none", "cannot be read"),
+        ("mysql://u:hunter2@127.0.0.1:1/none", "no database that Holdfast knows"),
+    ],
+)
+def test_what_cannot_be_copied_into_is_one_clear_error_about_the_option(url, said):
+    with pytest.raises(HoldfastError, match=said) as told:
+        expect_room(url)
+    assert "--into postgresql://" in told.value.hint
+    assert not any(word in str(told.value) for word in ("HOLDFAST_DATABASE_URL", "hunter2"))

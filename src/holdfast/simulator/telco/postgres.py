@@ -12,7 +12,7 @@ import polars as pl
 import sqlalchemy as sa
 from pyarrow import parquet
 
-from holdfast.errors import UsageError
+from holdfast.errors import HoldfastError, UsageError
 from holdfast.progress import NullProgress
 from holdfast.simulator.telco.clocks import UTC
 from holdfast.simulator.telco.world import TABLES
@@ -43,6 +43,8 @@ KEYS = {
 
 COPIED = "churn-database.toml"
 """The contract of the copy."""
+
+_WRITE = "Write --into postgresql://USER@HOST:5432/NAME; the password may stand in PGPASSWORD or ~/.pgpass."
 
 _ROWS = 100_000
 _BYTES = 1 << 20
@@ -98,16 +100,18 @@ def copy_into(
 
 @contextmanager
 def _opened(url: str) -> Iterator[sa.Engine]:
-    opened = engine(url)
     try:
-        if opened.dialect.name != "postgresql":
-            raise UsageError(
-                "The tables can be copied into PostgreSQL alone.",
-                hint="Write --into postgresql://USER@HOST/NAME",
-            )
-        yield opened
-    finally:
-        opened.dispose()
+        opened = engine(url)
+        try:
+            if opened.dialect.name != "postgresql":
+                raise UsageError("The tables can be copied into PostgreSQL alone.", hint=_WRITE)
+            yield opened
+        finally:
+            opened.dispose()
+    except HoldfastError as error:
+        if "HOLDFAST_DATABASE_URL" in (error.hint or ""):  # which names Holdfast's own database
+            error.hint = _WRITE
+        raise
 
 
 def _refuse(connection: sa.Connection, place: str, *, overwrite: bool) -> None:
