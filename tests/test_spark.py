@@ -200,6 +200,15 @@ def test_a_model_whose_files_were_changed_scores_nothing(spark, trained, tmp_pat
     assert {path.name for path in tmp_path.iterdir()} == {"model"}
 
 
+def test_what_an_executor_raises_is_told_and_not_only_that_it_did(spark):
+    def fail(_):
+        raise ValueError("this batch is odd")
+
+    rows = spark.session().range(1).mapInArrow(fail, "id long")
+    with pytest.raises(SparkError, match=r"^Spark failed: ValueError: this batch is odd\.$"):
+        spark.run(rows.collect)
+
+
 def test_spark_listens_on_the_loopback_address_alone(spark):
     java = spark.session().sparkContext._gateway.proc.pid
     sockets = {str(link.readlink()) for link in Path(f"/proc/{java}/fd").iterdir()}

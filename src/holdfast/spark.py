@@ -222,12 +222,16 @@ class Spark:
                 return SparkError(message.format(*found.groups()), where=where or self.master, hint=hint)
         lines = said.strip().splitlines()
         first = next((one for one in lines if not one.startswith("An error occurred while calling")), said)
+        raised = [first.removeprefix(": "), *_RAISED.findall(said)][-1]
         return SparkError(
-            f"Spark failed: {first.removeprefix(': ').rstrip('.')}.",
+            f"Spark failed: {raised.rstrip('.')}.",
             where=where or self.master,
             hint=f"{self.log} has all that it said.",
         )
 
+
+_RAISED = re.compile(r"Traceback \(most recent call last\):\n(?:[ \t].*\n)+(\S.*)")
+"""What an executor's Python raised: the line below its trace."""
 
 _SIGNS = (
     (
