@@ -1,9 +1,13 @@
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 
+import duckdb
 import polars as pl
 import pytest
+
+from holdfast.contract.load import load_history
+from holdfast.history.moments import moments
 
 CONTRACT = """
 version = 1
@@ -83,6 +87,22 @@ def test_show_tells_meaning_unit_and_the_sql_of_each_engine(holdfast):
     one = holdfast("features", "show", "visits_days_since_last", "--engine", "spark", "--json").json()
     assert list(one["feature"]["sql"]) == ["spark"]
     assert "UNIX_MICROS" in one["feature"]["sql"]["spark"]
+
+
+def test_what_show_prints_gives_what_build_writes_where_it_says_that_the_tables_are(holdfast, shop):
+    assert holdfast("features", "build", "--as-of", "2023-06-01").code == 0
+    built = pl.read_parquet(shop / "features.parquet")
+    spine = built.select(_customer="customer", as_of="as_of")
+    as_of = moments(load_history(shop / "churn.toml"), [datetime(2023, 6, 1)])  # noqa: DTZ001 - a wall clock's
+    with duckdb.connect() as db:
+        db.register("spine", spine.to_arrow())
+        db.register("moments", as_of.to_arrow())
+        for name in ("visits_amount_sum_90d", "visits_amount_mean_last30", "visits_gap_sd"):
+            said = holdfast("features", "show", name, "--engine", "duckdb").out
+            folder = said.partition("files in ")[2].partition(",")[0]
+            db.execute(f"CREATE OR REPLACE VIEW visits AS FROM '{shop / folder}/visits.parquet'")
+            found = pl.DataFrame(db.sql(said.partition("-- duckdb")[2]).to_arrow_table())
+            assert found.sort("_customer")[name].equals(built.sort("customer")[name])
 
 
 @pytest.mark.usefixtures("shop")

@@ -163,6 +163,7 @@ def show(
 
     from holdfast.contract.load import load_history  # noqa: PLC0415 - help must not wait for it
     from holdfast.errors import UsageError, nearest  # noqa: PLC0415 - as above
+    from holdfast.history.build import folder_of  # noqa: PLC0415 - as above
     from holdfast.history.catalogue import feature_named  # noqa: PLC0415 - as above
     from holdfast.history.compile import feature_sql  # noqa: PLC0415 - as above
 
@@ -173,6 +174,14 @@ def show(
     texts = {one: feature_sql(history, feature, dialect=one) for one in ENGINES if engine in (None, one)}
     unit = f"  [{feature.unit}]" if feature.unit else ""
     shown = [Text(f"{feature.name}{unit}\n{feature.doc}")]
+    if feature.query is None:
+        folder = folder_of(session.home, history)
+        shown.append(
+            Text(
+                "The SQL reads spine (_customer, as_of), moments (as_of, w7, …) and the tables as prepared: "
+                f"files in {folder}, in PostgreSQL sub-queries of one statement."
+            )
+        )
     for one, text in texts.items():
         shown += [Text(f"\n-- {one}"), Text(text)]
     session.answer({"feature": _described(feature) | {"sql": texts}}, *shown)
