@@ -563,7 +563,19 @@ class TestKeys:
     def test_a_table_without_times_is_left_out(self):
         several = pl.DataFrame({"customer_id": PEOPLE * 2, "hobby": ["chess", "go"] * N})
         inferred = infer_history({"log": events(), "hobbies": several})
-        assert "no column says when" in inferred.left_out["hobbies"]
+        assert inferred.left_out["hobbies"].endswith("no column says when, and customers have several")
+
+    @pytest.mark.parametrize("unit", ["s", "ms"])
+    def test_seconds_since_1970_are_told(self, unit):
+        counted = events().with_columns(pl.col("when").dt.epoch(unit).alias("event_ts")).drop("when")
+        inferred = infer_history({"log": events(), "clicks": counted})
+        assert '"event_ts" seems to count from 1970' in inferred.left_out["clicks"]
+
+    def test_a_table_whose_ids_lost_their_zeros_is_told(self):
+        padded = customers().with_columns(customer_id=pl.format("00{}", pl.int_range(1, pl.len() + 1)))
+        bare = events().with_columns(customer_id=pl.col("customer_id").str.slice(1).cast(pl.Int64) + 1)
+        why = infer_history({"people": padded, "log": bare}).left_out["people"]
+        assert 'such as "001" and "1": write leading zeros in both, or in neither' in why
 
     def test_an_empty_table_is_left_out(self):
         inferred = infer_history(

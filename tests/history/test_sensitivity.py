@@ -114,6 +114,12 @@ def test_tables_of_which_much_is_rejected_are_told_of(tmp_path):
     assert "25% of the rows of plans are rejected" in warned(found)
 
 
+def test_a_table_without_rows_is_told_of(tmp_path):
+    (tmp_path / "calls.csv").write_text("customer,at\n")
+    tables = {"plans": PLANS, "bills": BILLS, "calls": BILLS}
+    assert "calls has no rows" in warned(counted(tmp_path, END, tables=tables, until="2024-09-01"))
+
+
 def test_events_that_are_told_of_again_later_without_versions_are_told_of(tmp_path):
     tickets = {
         "kind": "events",

@@ -200,7 +200,7 @@ def words(found: Found, out: Path) -> Iterator[RenderableType]:
     )
     for key, note in _said(guessed.notes):
         yield Text(f"  {key}: {note}.")
-    yield from (Text(f"Left out: {name}: {why}.") for name, why in guessed.left_out.items())
+    yield from (Text(f"Left out: {name}: {why.rstrip('.')}.") for name, why in guessed.left_out.items())
     yield from (Text(f"Note: {note}") for note in _notes(found))
     excluded = guessed.excluded
     if excluded:

@@ -335,6 +335,8 @@ def _of_tables(prepared: Prepared) -> list[str]:
     found = []
     for name, counts in prepared.counts.items():
         rejected = sum(counts.rejected.values())
+        if not counts.read:
+            found.append(f"{name} has no rows, so nothing can be learned from it: is it the whole export?")
         if counts.read and rejected > MUCH * counts.read:
             reason, rows = max(counts.rejected.items(), key=lambda item: item[1])
             found.append(

@@ -70,6 +70,10 @@ _LATER = frozenset({
 _PLAIN = frozenset({
     "time", "timestamp", "date", "datetime", "day", "occurred", "happened", "event", "at", "ts", "when",
 })  # fmt: skip
+_TIMELY = _BEGIN | _END | KNOWN_WORDS | PLANNED | _LATER | _PLAIN
+_SECONDS = 1_000_000_000
+"""From 1970 to 2001; twice as many to 2033."""
+
 _GOES_ON = frozenset({
     "no", "none", "never", "active", "current", "ongoing", "open", "present", "now", "still active", "n/a",
     "na",
@@ -163,6 +167,15 @@ def _days(profile: Profile, *, day_first: bool) -> tuple[pl.Series, bool]:
     days = profile.raw.alias("raw").to_frame().select(read).to_series()
     endless = (days.dt.year() >= ENDLESS).fill_null(value=False)
     return days.set(endless, None), bool(endless.any())
+
+
+def counts_from_1970(profile: Profile) -> bool:
+    """Whether whole numbers under the name of a time seem to be seconds or milliseconds since 1970."""
+    numbers = profile.levels["level"].cast(pl.Int64, strict=False).cast(pl.Float64)
+    middle = numbers.median()
+    if middle is None or not _TIMELY.intersection(profile.words):
+        return False
+    return any(some <= float(middle) < 2 * some for some in (_SECONDS, 1_000 * _SECONDS))  # type: ignore[arg-type]
 
 
 def pair(times: Mapping[str, Times]) -> tuple[Times, Times] | None:

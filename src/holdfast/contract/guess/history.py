@@ -218,6 +218,8 @@ def _join_hint(looks: list[Look]) -> str:
 def _not_owned(frames: Mapping[str, pl.DataFrame], table: str, owners: Mapping[str, Key]) -> str:
     """Why a table is left out, with the column by which it could be joined, if there is one."""
     other = next(iter(owners.values()))
+    if other.name in frames[table].columns:
+        return _strangers(frames, table, other)
     why = f'no column says whose row it is, as "{other.name}" does in "{other.table}"'
     for owner, key in owners.items():
         shared = [
@@ -226,6 +228,18 @@ def _not_owned(frames: Mapping[str, pl.DataFrame], table: str, owners: Mapping[s
         if shared:
             return f'{why}; join it to "{owner}" on "{shared[0]}" to get "{key.name}"'
     return why
+
+
+def _strangers(frames: Mapping[str, pl.DataFrame], table: str, key: Key) -> str:
+    """What to say of a table whose customers are not those of another, by a column of the same name."""
+    others = key.values  # noqa: PD011 - of a key, not of pandas
+    column = frames[table].get_column(key.name).drop_nulls()
+    shown = f', such as "{column[0]}" and "{others.sort()[0]}"' if len(column) else ""
+    why = f'its "{key.name}" has hardly a value of "{key.name}" of "{key.table}"{shown}'
+    bare = [values.cast(pl.String).str.strip_chars_start("0") for values in (column, others)]
+    if bare[0].is_in(bare[1].implode()).any():
+        return f"{why}: write leading zeros in both, or in neither"
+    return f"{why}: both must name customers in the same way"
 
 
 def _last_day(placed: list[Placed]) -> tuple[date, bool]:

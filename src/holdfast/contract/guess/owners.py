@@ -71,14 +71,14 @@ def candidate_keys(
         for name, profile in profiles.items()
         if kinds[name].kind in (Kind.INTEGER, Kind.CATEGORY, Kind.ID, Kind.NUMBER)
         and profile.distinct >= _FEWEST
-        and ((named := _named(profile)) or profile.distinct >= _FEWEST_UNNAMED)
+        and ((named := _named(profile, kinds[name].kind)) or profile.distinct >= _FEWEST_UNNAMED)
     ]
 
 
-def _named(profile: Profile) -> bool:
+def _named(profile: Profile, kind: Kind) -> bool:
     said = profile.words
     of_customers = bool(CUSTOMER.intersection(said)) and not (len(said) > 1 and _describes(profile))
-    return is_key(said) or of_customers or _names_rows(profile)
+    return is_key(said) or of_customers or (kind is not Kind.NUMBER and _names_rows(profile))
 
 
 def _describes(profile: Profile) -> bool:
