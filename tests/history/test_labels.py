@@ -371,3 +371,36 @@ def test_the_table_of_customers_says_since_when_and_until_when_one_is_a_customer
     }
     found = labelled(history(tables, churn, **AS_OF), tmp_path, files)
     assert outcomes(found) == {"a": "churned"}
+
+
+REGISTERED = {
+    # joined, left, why; outcomes at 1 March and, of weekly snapshots, at Monday 4 March (horizon to 13 April)
+    "always one": (",2024-03-20,own", "churned", "churned"),
+    "ends at the lead's end": ("2023-01-01,2024-03-11,own", "churned", "too late"),
+    "ends exactly at as_of": ("2023-01-01,2024-03-01,own", "too late", "-"),
+    "ends exactly at the horizon's end": ("2023-01-01,2024-04-10,own", "stayed", "churned"),
+    "moved": ("2023-01-01,2024-03-15,moved", "stayed", "stayed"),
+    "exactly long enough": ("2024-02-10,2024-03-15,own", "churned", "churned"),
+    "a day short": ("2024-02-11,2024-03-15,own", "-", "churned"),
+    "left before": ("2023-01-01,2024-02-29,own", "-", "-"),
+}
+
+
+@pytest.mark.parametrize(
+    ("clock", "at"),
+    [
+        ({"snapshots": ["2024-03-01"]}, 1),
+        ({"snapshots": "weekly", "first": "2024-03-01", "last": "2024-03-10"}, 2),
+    ],
+)
+def test_the_end_in_the_table_of_customers_may_be_what_counts(tmp_path, clock, at):
+    columns = {"why": {"kind": "category"}}
+    tables = {"customers": {"kind": "customers", "begin": "joined", "end": "left", "columns": columns}}
+    churn = {"event": "end", "table": "customers", "horizon_days": 30, "lead_days": 10}
+    churn |= {"min_tenure_days": 20, "cause": "why", "causes": ["own"]}
+    lines = ["customer,joined,left,why", *(f'"{name}",{told[0]}' for name, told in REGISTERED.items())]
+    contract = history(tables, churn, until="2024-06-01", **clock)
+    found = outcomes(labelled(contract, tmp_path, {"customers.csv": "\n".join(lines) + "\n"}))
+    assert {name: found.get(name, "-") for name in REGISTERED} == {
+        name: told[at] for name, told in REGISTERED.items()
+    }
