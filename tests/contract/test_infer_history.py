@@ -594,6 +594,14 @@ class TestRefusals:
         assert '"Customer ID"' in caught.value.hint
         assert '--label "Churn Label"' in caught.value.hint
 
+    def test_a_file_without_names_of_columns(self):
+        bare = pl.DataFrame(
+            {"00001": ["00001", "00002"], "19970118": ["19970112", "19970113"], "2": ["1", "5"]}
+        )
+        with pytest.raises(DataError, match="None of the tables can be read") as caught:
+            infer_history({"log": bare})
+        assert 'log: its first line, "00001", "19970118", "2", has no names' in caught.value.hint
+
     def test_nobodys_rows(self):
         with pytest.raises(DataError, match="whose row it is"):
             infer_history({"log": pl.DataFrame({"temperature": [1.5, 2.5, 2.5], "day": days([1, 2, 3])})})

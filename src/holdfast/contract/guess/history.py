@@ -162,6 +162,10 @@ def _frames(
             frames[called[given]] = as_table(table)
         except DataError as error:
             left_out[called[given]] = error.message
+            continue
+        if not any(one.isalpha() for name in frames[called[given]].columns for one in name):
+            shown = ", ".join(f'"{name}"' for name in frames.pop(called[given]).columns[:3])
+            left_out[called[given]] = f"its first line, {shown}, has no names: put those of the columns there"
     if not frames:
         raise DataError(
             "None of the tables can be read.", hint="; ".join(f"{k}: {why}" for k, why in left_out.items())
