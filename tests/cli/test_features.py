@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from datetime import date, datetime, timedelta
 
 import duckdb
@@ -103,6 +104,15 @@ def test_what_show_prints_gives_what_build_writes_where_it_says_that_the_tables_
             db.execute(f"CREATE OR REPLACE VIEW visits AS FROM '{shop / folder}/visits.parquet'")
             found = pl.DataFrame(db.sql(said.partition("-- duckdb")[2]).to_arrow_table())
             assert found.sort("_customer")[name].equals(built.sort("customer")[name])
+
+
+@pytest.mark.usefixtures("shop")
+def test_the_lines_of_sql_stay_whole_on_a_narrow_terminal(holdfast, monkeypatch):
+    asked = ("features", "show", "visits_amount_sum_90d", "--engine", "postgres")
+    sql = holdfast(*asked, "--json").json()["feature"]["sql"]["postgres"]
+    assert max(map(len, sql.splitlines())) > 110
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    assert sql in holdfast(*asked).out
 
 
 @pytest.mark.usefixtures("shop")

@@ -165,6 +165,8 @@ def index(
 
     That is the database that HOLDFAST_SOURCE_URL names, not Holdfast's. Without --apply nothing is changed.
     """
+    from rich.text import Text  # noqa: PLC0415 - only when something is shown
+
     from holdfast.contract.load import load_history  # noqa: PLC0415 - help must not wait for it
     from holdfast.history.indexes import make_indexes, propose_indexes  # noqa: PLC0415 - as above
 
@@ -180,7 +182,8 @@ def index(
         return
     document = [{"name": one.name, "table": one.table, "there": one.there, "sql": one.sql} for one in found]
     missing = [one for one in found if not one.there]
-    words = [f"{one.sql};" for one in missing] or ["Every index that is needed is there."]
+    words = [Text(f"{one.sql};", no_wrap=True) for one in missing]
+    words = words or [Text("Every index that is needed is there.")]
     session.answer({"indexes": document}, *words, *(["-- Make them:  --apply"] if missing else []))
 
 

@@ -183,7 +183,7 @@ def show(
             )
         )
     for one, text in texts.items():
-        shown += [Text(f"\n-- {one}"), Text(text)]
+        shown += [Text(f"\n-- {one}"), Text(text, no_wrap=True)]
     session.answer({"feature": _described(feature) | {"sql": texts}}, *shown)
 
 

@@ -132,12 +132,15 @@ class Session:
             raise UsageError("There is no database in this home yet.", where=str(self.home), hint=CHOOSE)
 
     def answer(self, document: dict[str, Any], *shown: RenderableType) -> None:
-        """Give the command's result: ``document`` with ``--json``, else ``shown``, one below the other."""
+        """Give the command's result: ``document`` with ``--json``, else ``shown``, one below the other.
+
+        A ``Text`` with ``no_wrap`` is meant to be copied: its lines stay whole on the narrowest terminal.
+        """
         if self.json:
             print(json.dumps(document, ensure_ascii=False, indent=2, allow_nan=False))  # noqa: T201 - the answer
             return
         for part in shown:
-            self.console.print(part)
+            self.console.print(part, soft_wrap=getattr(part, "no_wrap", None) is True)
 
     def note(self, text: str) -> None:
         """Say something beside the answer, on stderr."""
