@@ -245,6 +245,24 @@ def test_parquet_and_a_folder_of_files_give_the_same_as_one_csv(tmp_path):
         assert rows(found, "sales").equals(whole)
 
 
+def test_rows_that_stand_in_two_files_of_a_folder_are_noted_but_not_what_one_file_repeats(tmp_path):
+    """Two years that both hold December: one row of it is there twice in both, one only in the second."""
+    (tmp_path / "bought").mkdir()
+    head = "customer,at,what\n"
+    december = "a,2023-12-03,pen\na,2023-12-03,pen\nb,2023-12-04,ink\n"
+    files = {
+        "bought/2023.csv": f"{head}a,2023-01-05,pen\na,2023-01-05,pen\n{december}",
+        "bought/2024.csv": f"{head}{december}c,2023-12-04,ink\nb,2024-01-04,ink\n",
+    }
+    bought = {"kind": "events", "time": "at", "source": "bought", "columns": {"what": {"kind": "category"}}}
+    silent = {"event": "inactivity", "table": "bought", "horizon_days": 30}
+    found = prepared(tmp_path, {"bought": bought}, files, silent)
+    assert found.counts["bought"].kept == 10
+    assert found.counts["bought"].notes == {
+        "another file has the same row, so what it tells of counts twice": 3
+    }
+
+
 def test_what_is_prepared_is_used_again_until_a_source_or_the_tables_description_changes(tmp_path):
     files = {"sales.csv": "customer,at,known,amount,sort\na,2024-03-01,,1,Sale\n"}
 

@@ -45,6 +45,7 @@ FORMAT = 4
 
 STATE = "prepared.json"
 BATCH_ROWS = 250_000
+TWICE = "another file has the same row, so what it tells of counts twice"
 FOREIGN = "its line is not UTF-8 and was read as Windows-1252"
 
 
@@ -229,6 +230,7 @@ class _Preparation:
         table = self._history.tables[name]
         out = self._work / f"{name}.parquet"
         kept, rejected, examples = settler.settle(name, table, staged, out)
+        twice = settler.twice(table)
         staged.unlink()
         if examples:
             frame = pl.DataFrame(examples, schema=REJECTS, orient="row")
@@ -236,6 +238,8 @@ class _Preparation:
         notes = dict(counts.notes)
         if table.kind is TableKind.INTERVALS and (overlaps := settler.overlaps(out)):
             notes["begin while another one of the customer's goes on"] = overlaps
+        if twice:
+            notes[TWICE] = twice
         whole = TableCounts(counts.read, kept, counts.rejected | rejected, notes)
         place = f"table {name} ({self._sources[name].name})"
         insist_usable(self._history, name, whole, place, self._rejects)

@@ -5,6 +5,7 @@ DuckDB does it, because it sorts and joins more than fits into memory.
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from holdfast.contract.history import TableKind
@@ -21,6 +22,9 @@ UNKNOWN = "its customer is not in the table of customers"
 EARLY = "before the customer's own begin"
 REPEATED = "the same version of the same id once more"
 CONFLICT = "another version of its id, known at the same moment; the last one counts"
+
+MOST_COMPARED = 20_000_000
+"""Rows; files of more are not compared with each other, which would take long."""
 
 EXAMPLES = 1_000
 """So many rejects a table and reason are listed; all are counted."""
@@ -143,6 +147,30 @@ class Settler:
             f") AS _over FROM read_parquet({literal(str(out))}) WHERE _superseded IS NULL) WHERE _over"
         ).fetchone()
         return int(found[0]) if found else 0
+
+    def twice(self, table: Table) -> int:
+        """How many rows of the table settled last stand in another of its files, too, with the same values.
+
+        Exports that overlap, such as of two years, would count what lies in both twice; what one file repeats
+        may well have happened twice. Looked for where files tell of the same time, and have no ids.
+        """
+        start = "_time" if table.kind is TableKind.EVENTS else "_begin"
+        if version_key(table) is not None:
+            return 0
+        spans = self._db.execute(
+            f"SELECT min({start}), max({start}), count(*) FROM staged GROUP BY _file ORDER BY 1, _file"
+        ).fetchall()
+        shared = [low for before, (low, *_) in pairwise(spans) if low <= before[1]]
+        if not shared or sum(rows for *_, rows in spans) > MOST_COMPARED:
+            return 0
+        content = ", ".join(quoted(c) for c in self._columns if c not in {"_file", "_row"})
+        found = self._db.execute(
+            "SELECT sum(total) - sum(most) FROM (SELECT sum(counted) AS total, max(counted) AS most FROM ("
+            f"SELECT hash({content}) AS _what, _file, count(*) AS counted FROM staged "
+            f"WHERE {start} >= ? GROUP BY _what, _file) GROUP BY _what)",
+            [shared[0]],
+        ).fetchone()
+        return int(found[0] or 0) if found else 0
 
     def first_left(self, out: Path, left: str, where: str) -> datetime | None:
         """When leaving began to be recorded: the first of a file's leavers, but for one in a hundred.
