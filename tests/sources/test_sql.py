@@ -446,6 +446,20 @@ def test_a_user_who_may_not_is_told_at_once(server, proxy):
 
 
 @pytest.mark.parametrize("server", ["postgres"], indirect=True)
+def test_a_function_that_postgresql_does_not_have_is_no_wrong_address(server):
+    database = Database(server.url, retries=0, seconds=60)
+
+    def ask():
+        with database.reading() as connection:
+            yield connection.exec_driver_sql("SELECT arg_max(1, 2)").scalar()
+
+    with closing(database), pytest.raises(SourceError, match="function arg_max") as told:
+        list(database.persistently(ask, "a feature"))
+    assert "HOLDFAST_SOURCE_URL" not in told.value.hint
+    assert "--engine duckdb" in told.value.hint
+
+
+@pytest.mark.parametrize("server", ["postgres"], indirect=True)
 def test_reading_changes_nothing_even_through_a_view_that_would(server):
     server.run(
         "CREATE SEQUENCE counted",

@@ -269,6 +269,7 @@ _HINTS = {
     "no password supplied": "Write the password into HOLDFAST_SOURCE_URL, or into a file of secrets.",
     "permission denied": "Let the user in HOLDFAST_SOURCE_URL read this table: GRANT SELECT ON … TO …",
     "command denied": "Let the user in HOLDFAST_SOURCE_URL read this table: GRANT SELECT ON … TO …",
+    "function ": "Write the query with functions that PostgreSQL has, too, or take --engine duckdb.",
     "does not exist": "Check the names in HOLDFAST_SOURCE_URL.",
     "unknown database": "Check the database's name in HOLDFAST_SOURCE_URL.",
     "connection": "Nothing was kept of what had come. Try again when the database is back.",
