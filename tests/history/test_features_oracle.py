@@ -7,7 +7,7 @@ import statistics
 from datetime import timedelta
 from itertools import pairwise
 
-from feature_worlds import AS_OF, CONTRACT, everyone, features_of, worlds
+from feature_worlds import AS_OF, CONTRACT, FEWEST, everyone, features_of, worlds
 from hypothesis import given, settings
 
 from holdfast.history.catalogue import catalogue
@@ -195,6 +195,20 @@ def of_plans(rows, as_of):
     return found
 
 
+def of_peers(rows, plans, as_of):
+    """The price beside the median of all plans of the name that were in force when the day began."""
+    newest = of_plans(rows, as_of)
+    day = as_of.replace(hour=0)
+    prices = [
+        row["price"]
+        for row in visible(plans, "_begin", day)
+        if (row["_end"] is None or row["_end"] >= day) and row["plan"] == newest["plans_plan"] is not None
+    ]
+    known = [price for price in prices if price is not None]
+    median = statistics.median(known) if len(known) >= FEWEST else None
+    return {"plans_price_to_plan_median": ratio(newest["plans_price"], median)}
+
+
 def place(row, keys):
     return tuple((row[key] is not None, *([row[key]] if row[key] is not None else [])) for key in keys)
 
@@ -219,6 +233,7 @@ def test_each_feature_is_what_the_oracle_says(tables):
             of_people(own["people"], row["as_of"])
             | of_payments(own["payments"], row["as_of"])
             | of_plans(own["plans"], row["as_of"])
+            | of_peers(own["plans"], rows["plans"], row["as_of"])
         )
         unlike = {n: (row[n], value) for n, value in expected.items() if not same(row[n], value)}
         assert not unlike, (row["_customer"], row["as_of"])
@@ -229,5 +244,6 @@ def test_each_feature_is_what_the_oracle_says(tables):
 def test_the_oracle_knows_every_feature(tables):
     row = everyone(AS_OF[:1]).row(0, named=True)
     nothing = of_people([], row["as_of"]) | of_payments([], row["as_of"]) | of_plans([], row["as_of"])
+    nothing |= of_peers([], [], row["as_of"])
     assert set(nothing) == {feature.name for feature in catalogue(CONTRACT)}
     assert set(features_of(tables, everyone()).columns) == set(nothing) | {"_customer", "as_of"}

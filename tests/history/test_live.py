@@ -12,10 +12,12 @@ import pytest
 from database_worlds import CHURN, ODD_IDS, contract, odd, world
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
+from waiting import wait_until
 
 from holdfast.history.build_in_place import build_in_postgres
 from holdfast.history.indexes import make_indexes, propose_indexes
 from holdfast.history.live import LiveFeatures, customer_key
+from holdfast.history.live_medians import PendingError
 from holdfast.settings import Settings
 from holdfast.sources import SourceError
 
@@ -23,6 +25,17 @@ from holdfast.sources import SourceError
 @pytest.fixture(scope="module")
 def at(postgres):
     return postgres.url()
+
+
+MEDIAN = "plans_price_to_plan_median"
+
+
+@pytest.fixture(autouse=True, scope="module")
+def fewer():
+    """Worlds of few customers have medians."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("holdfast.history.of_peers.FEWEST", 5)
+        yield
 
 
 def batch(history, url, folder, as_of):
@@ -46,9 +59,54 @@ def test_features_built_now_equal_those_of_the_batch(at, tmp_path_factory, seed,
         some = sorted(chance.sample(names, len(names) // 2))
         found = live.build([*some, "nobody"], as_of)
         assert found.equals(whole.filter(pl.col("customer").is_in(some)))
+        assert found[MEDIAN].null_count() < found.height
         assert live.records(some, as_of) == found.to_dicts()
         for name in chance.sample(names, min(3, len(names))):
             assert live.build([name], as_of).equals(whole.filter(pl.col("customer") == name))
+
+
+def test_medians_of_everybody_are_worked_out_once_a_day_and_only_for_features_that_need_them(at):
+    world(7, customers=400).into(at)
+    history, there, price = contract("end", "UTC"), Settings(source_url=at), "plans_price"
+    noon, later = datetime(2024, 8, 1, 12, tzinfo=UTC), datetime(2024, 8, 2, tzinfo=UTC)
+    everyone = [f"{'cC'[n % 2]}{n}" for n in range(1, 401)]
+    with (
+        closing(LiveFeatures(history, there, [MEDIAN, price])) as live,
+        closing(LiveFeatures(history, there, [price])) as plain,
+    ):
+        before = live.build(everyone, noon).drop_nulls(MEDIAN)
+        assert before.height > 40
+        with psycopg.connect(at, autocommit=True) as connection:
+            connection.execute("UPDATE plans SET price = 2 * price")
+        for as_of, times in ((noon, 2), (noon.replace(hour=23), 2), (later, 1), (noon, 2)):
+            found = live.build(everyone, as_of).join(before, on=["customer"])
+            same = found.filter(pl.col(price) == 2 * pl.col(f"{price}_right"))
+            assert same.height > 40
+            assert (same[MEDIAN] - times * same[f"{MEDIAN}_right"]).abs().max() < 1e-9
+        assert plain.build(everyone, noon).columns == ["customer", "as_of", price]
+        assert plain._medians is None
+
+
+def test_who_asks_while_medians_are_worked_out_waits_a_moment_alone(at, monkeypatch):
+    monkeypatch.setattr("holdfast.history.live_medians.PATIENCE", 0.05)
+    monkeypatch.setattr("holdfast.history.live.AWAY_SECONDS", 0.0)
+    world(7).into(at)
+    as_of = datetime(2024, 8, 1, tzinfo=UTC)
+    with closing(LiveFeatures(contract("end", "UTC"), Settings(source_url=at), [MEDIAN])) as live:
+        with psycopg.connect(at) as connection:
+            connection.execute("LOCK TABLE plans")
+            for _ in range(2):
+                with pytest.raises(PendingError, match="on 2024-08-01 is still being worked out"):
+                    live.build(["C1"], as_of)
+        monkeypatch.setattr("holdfast.history.live_medians.PATIENCE", 60)
+        wait_until(lambda: answers(live, as_of), "the medians")
+
+
+def answers(live, as_of):
+    try:
+        return live.build(["C1", "c2"], as_of).columns
+    except PendingError:
+        return None
 
 
 def test_customers_of_whom_the_tables_know_are_told_from_strangers(at):

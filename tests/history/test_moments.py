@@ -101,6 +101,25 @@ def test_of_an_hour_that_clocks_show_twice_the_very_moment_that_is_asked_for_is_
     assert [f"{at:%H:%M}" for at in moments(contract, asked)["as_of"]] == ["00:30", "01:30"]
 
 
+@pytest.mark.parametrize(
+    ("zone", "as_of", "day"),
+    [
+        ("UTC", "2024-04-01T00:00+00:00", "04-01 00"),
+        ("UTC", "2024-04-01T23:59:59.999999+00:00", "04-01 00"),
+        ("Europe/Berlin", "2024-04-01", "03-31 22"),
+        ("Europe/Berlin", "2024-03-31T22:00+00:00", "03-31 22"),  # the same
+        ("Europe/Berlin", "2024-03-31T21:59+00:00", "03-30 23"),
+        ("America/Sao_Paulo", "2018-11-04T09:00", "11-04 03"),  # its clocks skipped that midnight
+        ("America/Sao_Paulo", "2018-11-04T03:00+00:00", "11-04 03"),
+        ("America/Havana", "2024-11-03T12:00", "11-03 04"),  # its clocks showed that midnight twice
+    ],
+)
+def test_the_day_begins_at_its_first_moment_by_the_zone_s_clock_and_not_after_as_of(zone, as_of, day):
+    found = moments(history(TABLES, CHURN, time_zone=zone), [datetime.fromisoformat(as_of)])
+    assert f"{found['day'].item():%m-%d %H}" == day
+    assert found["day"].item() <= found["as_of"].item()
+
+
 def test_a_moment_that_is_given_twice_is_there_once():
     contract = history(TABLES, CHURN, time_zone="Europe/Berlin")
     wall, same = datetime(2024, 4, 1), datetime(2024, 3, 31, 22, tzinfo=UTC)  # noqa: DTZ001 - of the zone's wall

@@ -205,7 +205,7 @@ def _plan(chance: random.Random, name: Any, customers: int) -> tuple[Any, ...]:
         start,
         stop,
         _maybe(chance, seen),
-        _of(chance, ["S", "a", "Z", "ä", "L", None]),
+        _of(chance, ["a", "Z", "ä", "L", None, *["S"] * 9]),  # enough for a median
         price,
         _of(chance, [True, False, None]),
         _maybe(chance, _day(chance)),

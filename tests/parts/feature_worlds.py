@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING
 import duckdb
 import numpy as np
 import polars as pl
+import pytest
 from hypothesis import strategies as st
 
 from holdfast.contract.history import History
+from holdfast.history import of_peers
 from holdfast.history.compile import features_sql
 from holdfast.history.moments import moments
 
@@ -21,8 +23,12 @@ if TYPE_CHECKING:
 
 INSTANT = pl.Datetime("us")
 BEGIN = datetime(2024, 1, 1)  # noqa: DTZ001 - canonical times are naive UTC
-AS_OF = tuple(BEGIN + timedelta(days=days) for days in (20, 100, 160))
-"""Moments on the grid of the random times, so that events lie exactly at them and at the windows' edges."""
+AS_OF = tuple(BEGIN + timedelta(days=days) for days in (20, 100.5, 160))
+"""Moments on the grid of the random times, so that events lie exactly at them, at the windows' edges and at
+the begins of days, of which one is another moment."""
+
+FEWEST = 2
+"""Intervals that a level needs for a median here, where customers are few."""
 
 CONTRACT = History.model_validate(
     {
@@ -119,6 +125,18 @@ def _plan(draw):
 
 
 @st.composite
+def _other_plan(draw):
+    """With a plan and a price, so that there are medians; some of a customer who is in no spine."""
+    return draw(_plan()) | {
+        "_customer": draw(st.sampled_from([*CUSTOMERS, "E"])),
+        "_id": str(draw(st.integers(10, 30))),
+        "_end": draw(st.sampled_from([None, None, *AS_OF])),
+        "plan": draw(st.sampled_from(["S", "S", "L"])),
+        "price": draw(st.sampled_from([9.0, 9.0, 19.9, 0.0, 0.1, -3.5])),
+    }
+
+
+@st.composite
 def _person(draw, name):
     begin = draw(_times)
     return {
@@ -140,7 +158,7 @@ def worlds(draw) -> dict[str, pl.DataFrame]:
     rows = {
         "people": [draw(_person(name)) for name in CUSTOMERS],
         "payments": draw(st.lists(_payment(), max_size=12)),
-        "plans": draw(st.lists(_plan(), max_size=6)),
+        "plans": draw(st.lists(_plan(), max_size=6)) + draw(st.lists(_other_plan(), max_size=10)),
     }
     return {name: versions(pl.DataFrame(found, SCHEMAS[name])) for name, found in rows.items()}
 
@@ -193,7 +211,9 @@ def _database() -> duckdb.DuckDBPyConnection:
 
 @cache
 def _sql() -> str:
-    return features_sql(CONTRACT)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(of_peers, "FEWEST", FEWEST)
+        return features_sql(CONTRACT)
 
 
 def bits(frame: pl.DataFrame) -> list[bytes]:

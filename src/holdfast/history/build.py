@@ -1,7 +1,8 @@
 """Builds the table of (customer, as_of): features, and what became of each customer.
 
 Customers are taken in pieces, each with all of its snapshots, so that memory stays flat however many there
-are. A customer's row depends on that customer's rows alone, so pieces change nothing.
+are. A customer's row depends on that customer's rows, and on medians of everybody's that are worked out
+before: so pieces change nothing.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from holdfast.history.compile import features_sql
 from holdfast.history.engines.duck import EngineError, limit_mib
 from holdfast.history.labels import OUTCOMES, labels_sql
 from holdfast.history.moments import built_moments
+from holdfast.history.of_peers import PEERS, peers_sql, with_peers
 from holdfast.history.own import own_sql
 from holdfast.history.own_checks import QueryError
 from holdfast.history.prepare import opened
@@ -117,6 +119,8 @@ def build(
         opened(prepared, memory_mib=memory_mib) as engine,  # spills in the home
     ):
         engine.store("moments", looks)
+        if beside := with_peers(features):  # of everybody, before customers are taken in pieces
+            engine.run(f"CREATE TABLE {PEERS} AS {peers_sql(history, beside)}")
         piece = _piece(memory_mib, len(features))
         bounds = _bounds(engine, history, prepared, len(chosen), piece)
         shown.start(f"Building {len(features):,} features at {as_said(chosen)}", len(bounds))
@@ -167,12 +171,15 @@ def record_contract(history: History) -> Contract:
 def joined_sql(
     history: History, features: Sequence[HistoryFeature], *, labels: bool, ordered: bool = True
 ) -> str:
-    """The built table: features, those of one's own from the tables ``_own_NAME``, and ``labels``."""
+    """The built table: features, those of one's own from the tables ``_own_NAME``, and ``labels``.
+
+    The table of medians must be there if any feature needs it (`holdfast.history.of_peers`).
+    """
     own = [feature for feature in features if feature.query is not None]
     columns = ["f._customer AS customer", "f.as_of"]
     columns += [f"f.{quoted(feature.name)}" for feature in features if feature.query is None]
     columns += [f"{quoted(f'_own_{feature.name}')}.value AS {quoted(feature.name)}" for feature in own]
-    query = f"FROM ({features_sql(history, features=features)}) AS f"
+    query = f"FROM ({features_sql(history, features=features, peers_made=True)}) AS f"
     for feature in own:
         table = quoted(f"_own_{feature.name}")
         query += f" LEFT JOIN {table} ON {table}._customer = f._customer AND {table}.as_of = f.as_of"

@@ -11,8 +11,10 @@ from pyarrow import parquet
 from holdfast.disk import scratch
 from holdfast.history.build import Built, as_said, joined_sql, nobody, record_contract
 from holdfast.history.catalogue import catalogue
+from holdfast.history.engines.medians import medians, medians_sql
 from holdfast.history.engines.postgres import Postgres, Reading, moments_sql, queries, with_queries
 from holdfast.history.moments import built_moments
+from holdfast.history.of_peers import PEERS, with_peers
 from holdfast.history.own import own_sql
 from holdfast.history.own_checks import QueryError
 from holdfast.history.prepare import TableCounts, insist_usable
@@ -105,6 +107,8 @@ class _InPlace:
         bounds = list(zip([None, *edges], [*edges, None], strict=True))
         schema = schema_of(self._features, labels=self._labels)
         self._progress.start(f"Building {len(self._features):,} features at {as_said(chosen)}", len(bounds))
+        beside = with_peers(self._features)
+        others = [(PEERS, medians_sql(medians(history, reading, beside, looks)))] if beside else []
         rows = 0
         arrow = pl.DataFrame(schema=schema).to_arrow().schema
         with parquet.ParquetWriter(made, arrow, compression="zstd") as writer:
@@ -115,7 +119,7 @@ class _InPlace:
                     moments_sql(looks),
                     until=until if self._labels else None,
                 )
-                named += self._own(named, looks)
+                named += [*others, *self._own(named, looks)]
                 query = translated(joined_sql(history, self._features, labels=self._labels), "postgres")
                 for frame in reading.batches(with_queries(named, query), schema, BATCH_ROWS):
                     writer.write_table(frame.to_arrow().cast(arrow))

@@ -21,6 +21,7 @@ from holdfast.history.engines.duck import limit_mib, told
 from holdfast.history.engines.postgres import moments_sql
 from holdfast.history.labels import labels_sql
 from holdfast.history.moments import built_moments
+from holdfast.history.of_peers import PEERS, peers_sql, with_peers
 from holdfast.history.own import own_sql
 from holdfast.history.own_checks import QueryError
 from holdfast.history.settle import literal, quoted
@@ -86,6 +87,8 @@ def build_in_spark(
         tables = _Tables(history, prepared, spark, looks)
         if labels:
             tables.view("labels", labels_sql(history, prepared.until))
+        if beside := with_peers(features):
+            tables.view(PEERS, peers_sql(history, beside), kept=True)
         for feature in features:
             if feature.query is not None:
                 tables.own(feature)

@@ -19,6 +19,7 @@ from holdfast.history.feature import Detail, Input, Source, slug, unlike
 from holdfast.history.of_customers import customer_features
 from holdfast.history.of_events import event_features
 from holdfast.history.of_intervals import interval_features
+from holdfast.history.of_peers import peer_features
 from holdfast.history.own import own_features
 
 if TYPE_CHECKING:
@@ -80,12 +81,15 @@ def _generated(history: History) -> list[HistoryFeature]:
 
 
 def _at(history: History, detail: Detail) -> list[HistoryFeature]:
-    features = [
-        feature
-        for name in history.tables
-        for feature in _MAKERS[history.tables[name].kind](source(history, name, detail))
-    ]
-    return _apart(features)
+    """The features by one rule. Those of peers come last and take what room is left.
+
+    So none of the others is called otherwise, or left out, for their sake.
+    """
+    sources = [source(history, name, detail) for name in history.tables]
+    features = [feature for one in sources for feature in _MAKERS[one.table.kind](one)]
+    intervals = [one for one in sources if one.table.kind is TableKind.INTERVALS]
+    peers = [feature for one in intervals for feature in peer_features(one)]
+    return _apart([*features, *peers[: max(0, MOST - len(features))]])
 
 
 def source(history: History, name: str, detail: Detail = Detail.FULL) -> Source:

@@ -21,7 +21,8 @@ from holdfast.history.catalogue import catalogue, source
 from holdfast.history.clocks import visible
 from holdfast.history.expressions import days_between, number_columns, steps
 from holdfast.history.of_events import failed
-from holdfast.history.settle import quoted
+from holdfast.history.of_peers import PEERS, peers_sql, with_peers
+from holdfast.history.settle import literal, quoted
 from holdfast.history.translate import translated
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ def features_sql(
     dialect: str = "duckdb",
     spine: str = "spine",
     features: Sequence[HistoryFeature] | None = None,
+    peers_made: bool = False,
 ) -> str:
     """One query that gives ``_customer``, ``as_of`` and a column a feature: a row for each row of the spine.
 
@@ -49,6 +51,8 @@ def features_sql(
         spine: name of the table of (_customer, as_of).
         features: which; all that are generated from tables unless given. Users' own queries are left out:
             they need the moments themselves (`holdfast.history.own.own_sql`).
+        peers_made: whether the table of medians is there (`holdfast.history.of_peers`); the query makes it,
+            unless it is.
     """
     wanted = [one for one in (catalogue(history) if features is None else features) if one.table is not None]
     tables = [name for name in history.tables if any(one.table == name for one in wanted)]
@@ -57,6 +61,9 @@ def features_sql(
         for name in tables
         for step in _table_steps(history, name, [f for f in wanted if f.table == name], spine)
     ]
+    beside = with_peers(wanted)
+    if beside and not peers_made:
+        steps_.insert(0, (PEERS, peers_sql(history, beside)))
     columns = ["s._customer", "s.as_of", *(_column(one) for one in wanted)]
     joins = [
         f"LEFT JOIN _{name} ON _{name}._customer = s._customer AND _{name}.as_of = s.as_of" for name in tables
@@ -102,8 +109,19 @@ def _table_steps(
         sums.append(f"{step}_sums")
         found.append((sums[-1], f"SELECT {_KEYS},\n  {aggregates}\nFROM {step}\nGROUP BY {_KEYS}"))
     values = ",\n  ".join(f"{feature.value} AS {quoted(feature.name)}" for feature in features)
-    joined = sums[0] + "".join(f"\nJOIN {other} USING ({_KEYS})" for other in sums[1:])
+    joined = sums[0] + "".join(f"\nJOIN {other} USING ({_KEYS})" for other in sums[1:]) + _beside(features)
     return [*found, (f"_{name}", f"SELECT {_KEYS},\n  {values}\nFROM {joined}")]
+
+
+def _beside(features: Sequence[HistoryFeature]) -> str:
+    """The joins that bring the medians of others."""
+    found = [
+        f"\nLEFT JOIN {PEERS} AS {of.alias} ON {of.alias}._feature = {literal(one.name)} "
+        f"AND {of.alias}._day = m.day AND {of.alias}._level = {of.level}"
+        for one in features
+        if (of := one.peers) is not None
+    ]
+    return "".join(["\nJOIN moments AS m USING (as_of)", *found]) if found else ""
 
 
 @dataclass(frozen=True)

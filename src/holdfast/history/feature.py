@@ -64,6 +64,7 @@ class HistoryFeature:
         empty: its value for a customer to whom nothing of the kind happened; missing if none.
         levels: of a category, where the contract declares them.
         query: the text of a user's own query.
+        peers: the others that the customer is held against, if it is.
     """
 
     name: str
@@ -76,6 +77,7 @@ class HistoryFeature:
     empty: int | None = None
     levels: tuple[str, ...] | None = None
     query: str | None = None
+    peers: Peers | None = None
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,23 @@ class Input:
     column: str
     slug: str
     told: Column
+
+
+@dataclass(frozen=True)
+class Peers:
+    """Whose median a customer's number is held against: all in force with the same level, that day.
+
+    Attributes:
+        number: the number.
+        category: whose level they have in common.
+        alias: of the medians' table, in the feature's ``value``.
+        level: the aggregate that gives the customer's level.
+    """
+
+    number: Input
+    category: Input
+    alias: str
+    level: str
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import re
 import time
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, TypeVar
 from zoneinfo import ZoneInfo
 
@@ -22,7 +22,9 @@ from holdfast.history.build_in_place import schema_of
 from holdfast.history.catalogue import catalogue
 from holdfast.history.engines.canonical import Scope, canonical_tables
 from holdfast.history.engines.postgres import Postgres, held_tables, queries, with_queries
+from holdfast.history.live_medians import DailyMedians
 from holdfast.history.moments import moments
+from holdfast.history.of_peers import PEERS, with_peers
 from holdfast.history.own import own_sql
 from holdfast.history.settle import quoted
 from holdfast.history.spans import bound_of
@@ -83,6 +85,8 @@ class LiveFeatures:
         few = settings.model_copy(update={"source_retries": min(RETRIES, settings.source_retries)})
         self._postgres = Postgres(history, few)
         self._schema = schema_of(self._features, labels=False)
+        beside = with_peers(self._features)
+        self._medians = DailyMedians(history, few, beside) if beside else None
         seconds = settings.request_seconds
         self._said = (*_SETTINGS, f"SET statement_timeout = {int(1_000 * seconds)}")
         self._away: tuple[float, SourceError] | None = None
@@ -109,7 +113,7 @@ class LiveFeatures:
 
         Args and Raises: as `records`.
         """
-        rows = self._asked(self._statement, self._values(customers, as_of))
+        rows = self._rows(self._statement, customers, as_of)
         return pl.DataFrame(rows, schema=self._schema, orient="row")
 
     def records(self, customers: Sequence[str], as_of: datetime) -> list[dict[str, Any]]:
@@ -120,10 +124,10 @@ class LiveFeatures:
             as_of: the moment.
 
         Raises:
-            SourceError: the database failed.
+            SourceError: the database failed, or still works out what all customers have on that day.
             HistoryError: a table or column is not there any more.
         """
-        rows = self._asked(self._statement, self._values(customers, as_of))
+        rows = self._rows(self._statement, customers, as_of)
         return [dict(zip(self._schema, row, strict=True)) for row in rows]
 
     def known(self, customers: Sequence[str], as_of: datetime) -> set[str]:
@@ -133,8 +137,17 @@ class LiveFeatures:
     def explained(self, customers: Sequence[str], as_of: datetime) -> str:
         """What PostgreSQL says of how it finds the features: ``EXPLAIN (ANALYZE, BUFFERS)``."""
         explain = replace(self._statement, text=f"EXPLAIN (ANALYZE, BUFFERS) {self._statement.text}")
-        rows = self._asked(explain, self._values(customers, as_of))
+        rows = self._rows(explain, customers, as_of)
         return "\n".join(row[0] for row in rows)
+
+    def _rows(self, asked: _Statement, customers: Sequence[str], as_of: datetime) -> list[tuple[Any, ...]]:
+        """What a statement about features answers."""
+        values = self._values(customers, as_of)
+        if self._medians is not None:
+            found = self._unless_away(partial(self._medians.of, values["day"]))
+            values |= {"peers": [row[0] for row in found], "levels": [row[2] for row in found]}
+            values["medians"] = [row[3] for row in found]
+        return self._asked(asked, values)
 
     def _asked(self, asked: _Statement, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
         from psycopg import RawCursor  # noqa: PLC0415 - an extra, which is there by now
@@ -152,12 +165,16 @@ class LiveFeatures:
         return self._persistently(ask)
 
     def _persistently(self, ask: Callable[[], Iterable[T]]) -> list[T]:
-        """What the database answers; for some time after it failed, that failure at once."""
+        """What the database answers."""
+        database = self._postgres.database
+        return self._unless_away(lambda: list(database.persistently(ask, f"the tables of {database.place}")))
+
+    def _unless_away(self, ask: Callable[[], T]) -> T:
+        """The answer; for some time after the database failed, that failure at once."""
         if self._away is not None and time.monotonic() < self._away[0]:
             raise self._away[1]
-        database = self._postgres.database
         try:
-            return list(database.persistently(ask, f"the tables of {database.place}"))
+            return ask()
         except SourceError as error:
             self._away = (time.monotonic() + AWAY_SECONDS, error)
             raise
@@ -210,6 +227,8 @@ class LiveFeatures:
         looks = moments(history, [self.now()])
         listed = ", ".join(f"{_parameter(name, 'timestamp')} AS {name}" for name in looks.columns)
         named = queries(history, self._tables, f"SELECT {listed}")
+        if self._medians is not None:
+            named.append((PEERS, _PEERS))
         for one in self._features:
             if one.query is not None:
                 text = own_sql(history, one, [_stand_ins(looks)], dialect="postgres")
@@ -244,6 +263,14 @@ def _filled(text: str) -> _Statement:
     """The text with its parameters as PostgreSQL numbers them: the driver need not read through it then."""
     names = tuple(dict.fromkeys(re.findall("\x00(\\w+)\x01", text)))
     return _Statement(re.sub("\x00(\\w+)\x01", lambda found: f"${names.index(found[1]) + 1}", text), names)
+
+
+_PEERS = (
+    f"SELECT p._feature, {_parameter('day', 'timestamp')} AS _day, p._level, p._median "
+    f"FROM unnest({_parameter('peers', 'text[]')}, {_parameter('levels', 'text[]')}, "
+    f"{_parameter('medians', 'double precision[]')}) AS p(_feature, _level, _median)"
+)
+"""The medians of everybody on the day, as parameters."""
 
 
 def _stand_ins(looks: pl.DataFrame) -> dict[str, datetime]:

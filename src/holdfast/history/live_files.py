@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 from holdfast.history.build import folder_of, joined_sql
 from holdfast.history.catalogue import catalogue
 from holdfast.history.moments import moments
+from holdfast.history.of_peers import PEERS, peers_sql, with_peers
 from holdfast.history.own import own_sql
 from holdfast.history.prepare import last_prepared, opened
 from holdfast.history.problems import HistoryError
@@ -23,8 +24,14 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
     from pathlib import Path
 
+    import polars as pl
+
     from holdfast.contract.history import History
+    from holdfast.history.engines.duck import Duck
     from holdfast.history.prepare import Prepared
+
+DAYS = 4
+"""Days whose medians of everybody are kept."""
 
 
 class FileFeatures:
@@ -44,6 +51,8 @@ class FileFeatures:
         self._history = history
         self._folder = folder_of(home, history)
         self._features = tuple(one for one in catalogue(history) if one.name in names)
+        self._beside = with_peers(self._features)
+        self._medians: dict[tuple[str, datetime], pl.DataFrame] = {}
         self._spine = spine_sql(history)
         self._query = joined_sql(history, self._features, labels=False)
         self.now()
@@ -63,9 +72,12 @@ class FileFeatures:
     def records(self, customers: Sequence[str], as_of: datetime) -> list[dict[str, Any]]:
         """One row a customer who is eligible then: ``customer``, ``as_of`` (naive UTC) and the features."""
         looks = moments(self._history, [as_of])
-        with opened(self._prepared(), threads=1) as engine:
-            engine.show(customers)
+        prepared = self._prepared()
+        with opened(prepared, threads=1) as engine:
             engine.store("moments", looks)
+            if self._beside:
+                engine.store(PEERS, self._of_everybody(engine, (prepared.made, looks["day"].item())))
+            engine.show(customers)
             engine.run(f"CREATE TABLE spine AS {self._spine}")
             for feature in self._features:
                 if feature.query is not None:
@@ -81,6 +93,15 @@ class FileFeatures:
             engine.show(customers)
             every = " UNION ".join(f"SELECT _customer FROM {quoted(name)}" for name in tables)
             return set(engine.query(every)["_customer"])
+
+    def _of_everybody(self, engine: Duck, key: tuple[str, datetime]) -> pl.DataFrame:
+        """The medians, which are the same as long as tables and day are; the engine shows everybody."""
+        found = self._medians.get(key)
+        if found is None:
+            found = engine.query(peers_sql(self._history, self._beside))
+            # Another thread sees the one dictionary or the other, and neither while it changes.
+            self._medians = dict([*self._medians.items(), (key, found)][-DAYS:])
+        return found
 
     def _prepared(self) -> Prepared:
         found = last_prepared(self._history, self._folder)

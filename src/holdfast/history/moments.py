@@ -75,11 +75,11 @@ def _regular(every: str, first: date, last: date) -> list[date]:
 def moments(history: History, as_of: Sequence[datetime]) -> pl.DataFrame:
     """One row a snapshot: every instant that features, spine and labels need, naive UTC.
 
-    ``as_of``; ``w7``, ``w30``, … (so many days before, for each window of the contract); ``tenure_from`` (who
-    began later has not been a customer for long enough); ``active_from`` (inactivity: who had no event since
-    is not eligible; null without ``active_days``); ``label_begin`` (as_of + lead), ``label_end`` (+ horizon)
-    and ``label_known`` (+ grace): when all that decides the label has happened. A moment that is given twice
-    is there once.
+    ``as_of``; ``day`` (the begin of its day, when others are looked at); ``w7``, ``w30``, … (so many days
+    before, for each window of the contract); ``tenure_from`` (who began later has not been a customer for
+    long enough); ``active_from`` (inactivity: who had no event since is not eligible; null without
+    ``active_days``); ``label_begin`` (as_of + lead), ``label_end`` (+ horizon) and ``label_known`` (+ grace):
+    when all that decides the label has happened. A moment that is given twice is there once.
 
     Args:
         history: the contract.
@@ -103,10 +103,12 @@ def moments(history: History, as_of: Sequence[datetime]) -> pl.DataFrame:
     }
     rows = [
         {name: None if n is None else _shifted(moment, n, zone) for name, n in days.items()}
+        | {"day": _day(moment, zone)}
         for moment in as_of
     ]
     # Of a moment twice, windows would count each event twice.
-    return pl.DataFrame(rows, schema=dict.fromkeys(days, INSTANT)).unique("as_of", maintain_order=True)
+    schema = dict.fromkeys([*days, "day"], INSTANT)
+    return pl.DataFrame(rows, schema=schema).unique("as_of", maintain_order=True)
 
 
 def built_moments(
@@ -134,6 +136,12 @@ def built_moments(
             hint="Take an earlier day, or set clock.until if the tables are complete up to a later one.",
         )
     return tuple(chosen), looks
+
+
+def _day(moment: datetime, zone: ZoneInfo) -> datetime:
+    """The first moment of its day by the wall clock, as naive UTC."""
+    wall = moment.astimezone(zone) if moment.tzinfo else moment
+    return naive(datetime.combine(wall.date(), time()), zone)
 
 
 def _shifted(moment: datetime, days: int, zone: ZoneInfo) -> datetime:

@@ -15,7 +15,7 @@ from holdfast.history.feature import Detail, Part
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from holdfast.history.feature import HistoryFeature, Source
+    from holdfast.history.feature import HistoryFeature, Input, Source
 
 _NEWEST = "_order = 1 AND _ended IS NULL"
 
@@ -23,6 +23,12 @@ _NEWEST = "_order = 1 AND _ended IS NULL"
 def interval_features(source: Source) -> list[HistoryFeature]:
     """The features of one table of intervals."""
     return [*_states(source), *_changes(source), *_attributes(source), *_dates(source)]
+
+
+def newest(one: Input) -> Part:
+    """What the newest in force says of a number, category or boolean."""
+    of = f"{aggregate(one.told.kind)}({one.slug}__value)"
+    return Part(f"{one.slug}__newest", f"{of} FILTER (WHERE {_NEWEST})")
 
 
 def aggregate(kind: Kind) -> str:
@@ -34,11 +40,11 @@ def _states(source: Source) -> Iterator[HistoryFeature]:
     table = source.name
     part = Part("_in_force", "COUNT(*) FILTER (WHERE _ended IS NULL)")
     yield source.count("in_force", f"Number of {table} in force.", part)
-    newest = Part("_newest_begin", f"MAX(_begin) FILTER (WHERE {_NEWEST})")
+    begun = Part("_newest_begin", f"MAX(_begin) FILTER (WHERE {_NEWEST})")
     first = Part("_first_begin", "MIN(_begin)")
     ended = Part("_last_end", "MAX(_ended)")
     for name, doc, one in (
-        ("days_in_force", f"Days since the newest of the {table} in force began.", newest),
+        ("days_in_force", f"Days since the newest of the {table} in force began.", begun),
         ("days_since_first", f"Days since the first of the customer's {table} began.", first),
         ("days_since_end", f"Days since the last end among the {table}; missing if none has ended.", ended),
     ):
@@ -60,8 +66,7 @@ def _attributes(source: Source) -> Iterator[HistoryFeature]:
     table = source.name
     for one in source.of(Kind.CATEGORY, Kind.BOOLEAN, Kind.NUMBER, Kind.INTEGER):
         of = f"{one.column} of the newest of the {table} in force"
-        aggregated = f"{aggregate(one.told.kind)}({one.slug}__value)"
-        part = Part(f"{one.slug}__newest", f"{aggregated} FILTER (WHERE {_NEWEST})")
+        part = newest(one)
         doc, name = f"The {of}.", one.slug
         if one.told.kind not in NUMERIC:
             yield source.feature(name, doc, part.name, part, kind=one.told.kind, levels=one.told.levels)

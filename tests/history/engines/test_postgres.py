@@ -59,6 +59,7 @@ def test_what_is_built_in_postgresql_equals_what_is_built_from_files(at, tmp_pat
     assert one.schema == other.schema
     assert one.select("customer", "as_of").equals(other.select("customer", "as_of"))
     assert not unlike(one, other)
+    assert one["plans_price_to_plan_median"].null_count() < one.height
 
 
 def test_pieces_change_nothing(at, tmp_path, monkeypatch):
@@ -68,6 +69,7 @@ def test_pieces_change_nothing(at, tmp_path, monkeypatch):
     monkeypatch.setattr("holdfast.history.build_in_place.PIECE", 600)
     pieces, _ = build_in_postgres(history, tmp_path / "pieces.parquet", settings=there)
     assert pieces.frame().equals(whole.frame())
+    assert whole.frame()["plans_price_to_plan_median"].null_count() < whole.rows
 
 
 def test_what_the_database_holds_as_text_is_refused_with_what_to_do(at, tmp_path):
