@@ -101,6 +101,32 @@ def test_a_price_rise_is_felt_at_once_and_fades(scene):
     assert by_month[1] > by_month[2] > by_month[3]
 
 
+def test_rivals_offers_draw_those_who_are_free_more_than_those_who_are_bound(scene):
+    def drawn(**changed):
+        calendar = scene.calendar
+        sides = []
+        for strength in (1.0, 0.0):
+            scene.calendar = replace(calendar, rivals=np.full_like(calendar.rivals, strength))
+            sides.append(scene.churn(**changed)[0])
+        scene.calendar = calendar
+        return sides[0] / sides[1]
+
+    free, bound = drawn(), drawn(contract_end=MONTH + 9)
+    assert (free > bound).all()
+    assert (bound > 1).all()
+
+
+def test_people_move_in_summer(scene):
+    def moving(month):
+        return scene.truth(month).causes[0, CAUSES.index("relocation")]
+
+    june, january = (
+        next(n for n in range(scene.calendar.months) if scene.calendar.day(n).month == month)
+        for month in (6, 1)
+    )
+    assert (moving(june) > 2 * moving(january)).all()
+
+
 def test_leaving_is_not_linear_in_tenure(scene):
     month = 30.4 * 86_400
     by_tenure = [
