@@ -13,7 +13,7 @@ from sklearn.naive_bayes import BernoulliNB, GaussianNB
 from holdfast.features import Slot
 from holdfast.model.ensemble import Ensemble, Member
 from holdfast.model.estimators import load_estimator
-from holdfast.training.fitting import Rows, fit
+from holdfast.training.fitting import Rows, averaged, fit
 from holdfast.training.linear import CAPS, KNOTS, fit_spline_logistic
 from holdfast.training.recipes import Recipe
 
@@ -43,7 +43,10 @@ def rows(n=800, *, gaps=0.1, seed=0):
 @pytest.fixture(scope="module")
 def fitted():
     data = rows()
-    return {name: fit(recipe, data, SLOTS, seeds=(1, 2)).estimator for name, recipe in RECIPES.items()}
+    return {
+        name: averaged([fit(recipe, data, SLOTS, seed=seed).estimator for seed in (1, 2)])
+        for name, recipe in RECIPES.items()
+    }
 
 
 @pytest.fixture(scope="module")

@@ -11,11 +11,11 @@ from scipy.special import expit
 from holdfast.contract import Contract
 from holdfast.model.calibration import Calibrator
 from holdfast.progress import NullProgress
-from holdfast.training import rehearse as rehearsal
-from holdfast.training import rolling
+from holdfast.training import extent, rolling
 from holdfast.training.byperiod import BASE_RATE, PIPELINE, figures_by_period
 from holdfast.training.clock import Clock
 from holdfast.training.examples import load_examples
+from holdfast.training.extent import extent_of
 from holdfast.training.metrics import row_log_loss
 from holdfast.training.recipes import Recipe
 from holdfast.training.rehearse import rehearse
@@ -66,8 +66,8 @@ def moments():
 
 def run(frame, models=MODELS):
     examples = load_examples(frame, CONTRACT, moments(), seed=1)
-    told = NullProgress()
-    return examples, backtest(examples, CONTRACT, models, seed=1, clock=Clock(600), progress=told)
+    given = {"blend": "blend" in models, "seed": 1, "clock": Clock(600), "progress": NullProgress()}
+    return examples, backtest(examples, CONTRACT, extent_of(examples, CONTRACT, models, 600), **given)
 
 
 @pytest.fixture(scope="module")
@@ -146,13 +146,15 @@ def chosen_of(examples, found, name):
 def rehearsed(examples, found, candidate):
     """The candidate, and the pipeline's predictions."""
     found = replace(found, pipeline=found.pipeline.copy())
-    return rehearse(candidate, found, examples, CONTRACT, seed=1, progress=NullProgress()), found.pipeline
+    space = extent_of(examples, CONTRACT, MODELS, 600)
+    told = NullProgress()
+    return rehearse(candidate, found, examples, CONTRACT, space, seed=1, progress=told), found.pipeline
 
 
 @pytest.fixture
 def many_rows(monkeypatch):
     # a table of more rows than a fold learns from, without the minutes that it takes
-    monkeypatch.setattr(rehearsal, "FOLD_ROWS", 500)
+    monkeypatch.setattr(extent, "FOLD_ROWS", 500)
 
 
 def test_where_a_fold_learns_from_as_many_rows_as_the_build_nothing_is_decided_anew(done):
@@ -230,7 +232,7 @@ def test_no_rehearsal_looks_at_a_label_that_was_unknown_when_its_period_began(do
 
 @pytest.mark.usefixtures("many_rows")
 def test_the_backtest_tells_what_builds_on_many_rows_would_have_predicted(monkeypatch):
-    monkeypatch.setattr(rolling, "FOLD_ROWS", 150)
+    monkeypatch.setattr(extent, "FOLD_ROWS", 150)
     examples, found = run(table(), ("lightgbm",))
     _, pipeline = rehearsed(examples, found, chosen_of(examples, found, "lightgbm"))
     few, many = (row_log_loss(found.y, p).mean() for p in (found.pipeline, pipeline))

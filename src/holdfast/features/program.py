@@ -57,10 +57,14 @@ class FeatureProgram:
         """Every feature, inputs first, then record features, then the user's own."""
         return list(self.expressions)
 
+    def made_of(self, feature: str) -> set[str]:
+        """The columns that ``feature`` is computed from."""
+        return {root.split(FLAG_MARK, 1)[0] for root in self.expressions[feature].meta.root_names()}
+
     def told_as(self, feature: str) -> str:
         """What a person would call ``feature``: its column, where it is made of one; else its own name."""
-        roots = {root.split(FLAG_MARK, 1)[0] for root in self.expressions[feature].meta.root_names()}
-        return roots.pop() if len(roots) == 1 else feature
+        columns = self.made_of(feature)
+        return columns.pop() if len(columns) == 1 else feature
 
     def frame(self, conformed: pl.DataFrame) -> pl.DataFrame:
         """The features of each row of a conformed frame, one column a feature, same height and order."""

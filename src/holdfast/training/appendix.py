@@ -78,7 +78,7 @@ def how_made(findings: Findings) -> Section:
     rows: list[tuple[Cell, ...]] = [
         ("Recipe", phrases.recipe(findings)),
         ("Seed", str(findings.seed)),
-        ("Time", f"{words.number(findings.seconds, 2)} s of a budget of {words.number(findings.budget)} s"),
+        ("Time", f"{words.number(findings.seconds, 2)} s in all; budget {words.number(findings.budget)} s"),
         ("Made", str(facts.get("created", words.NONE))),
         ("Holdfast", str(facts.get("holdfast", words.NONE))),
         ("Contract (SHA-256)", str(facts.get("contract_digest", words.NONE))),

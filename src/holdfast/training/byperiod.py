@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from holdfast.features import Encoder, FeatureProgram
+from holdfast.training.crossval import side_by_side
 from holdfast.training.linear import fit_spline_logistic
 from holdfast.training.metrics import calibration_line, evaluate_predictions
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from holdfast.contract import Contract, Economics
+    from holdfast.training.buildintime import Built
     from holdfast.training.examples import Examples
     from holdfast.training.rolling import Rolling
 
@@ -86,6 +88,62 @@ def _named(rule: str) -> str:
     return f"{rule} alone"
 
 
+def backtest_of(
+    examples: Examples,
+    contract: Contract,
+    rolling: Rolling,
+    last: tuple[NDArray[np.int64], NDArray[np.float64]],
+    *,
+    table: str,
+    threshold: float,
+    economics: Economics,
+    built: Built,
+) -> Backtest:
+    """The backtest and the last period in figures.
+
+    Args:
+        examples: loaded rows.
+        contract: describes them.
+        rolling: the backtest.
+        last: rows of the last period and the measured model's probabilities of them.
+        table: whose events or ends say who left; the naive rule is one of its features.
+        threshold: from which customers are acted on.
+        economics: what a mistake costs.
+        built: the measured and the deployed model.
+    """
+    plan = examples.schedule
+    rule = rule_feature(contract, table)
+    periods = figures_by_period(
+        examples, contract, rolling, *last, rule=rule, threshold=threshold, economics=economics
+    )
+    return Backtest(
+        periods=periods,
+        rule=rule,
+        dropped=built.dropped,
+        kept=len(built.deployed.program.names),
+        last=plan.periods[plan.last].name,
+        learned_until=plan.periods[int(plan.before(plan.last)[-1])].name,
+        counts={**examples.counts, "built": built.deployed_rows, "measured_on": built.measured_rows},
+        predictions=_predictions(examples, rolling, *last),
+    )
+
+
+def _predictions(
+    examples: Examples, rolling: Rolling, last_rows: NDArray[np.int64], last_p: NDArray[np.float64]
+) -> pl.DataFrame:
+    rows = np.concatenate([rolling.rows, last_rows])
+    names = [period.name for period in examples.schedule.periods]
+    return pl.DataFrame(
+        {
+            "customer": examples.ids[rows],
+            "as_of": examples.as_of[rows],
+            "period": [names[number] for number in examples.period[rows]],
+            "churned": examples.y[rows],
+            "churn_probability": np.concatenate([rolling.pipeline, last_p]),
+        }
+    )
+
+
 def rule_feature(contract: Contract, table: str) -> str | None:
     """The feature of the recency rule: days since the churn table's last event, else since joining."""
     names = list(contract.inputs)
@@ -120,16 +178,16 @@ def figures_by_period(
         economics: what a mistake costs.
     """
     plan = examples.schedule
-    found: list[dict[str, Any]] = []
-    for number in (*plan.judged, plan.last):
+
+    def told(number: int) -> list[dict[str, Any]]:
         is_last = number == plan.last
         here = last_rows if is_last else rolling.rows[rolling.period == number]
         learn = examples.sample(plan.before(number), _RULE_ROWS)
         known, rate = examples.known_before(number)
-        told = {PIPELINE: last_p if is_last else rolling.pipeline[rolling.period == number]}
-        told[BASE_RATE] = np.full(len(here), rate)
+        said = {PIPELINE: last_p if is_last else rolling.pipeline[rolling.period == number]}
+        said[BASE_RATE] = np.full(len(here), rate)
         if rule is not None:
-            told[_named(rule)] = _rule(examples, contract, rule, learn, here)
+            said[_named(rule)] = _rule(examples, contract, rule, learn, here)
         y = examples.y[here]
         shared = {
             "period": plan.periods[number].name,
@@ -141,11 +199,13 @@ def figures_by_period(
             "learned_rows": known,
             "learned_rate": rate,
         }
-        found += [
+        return [
             shared | {"who": who} | _judged(y, p, threshold=threshold, economics=economics)
-            for who, p in told.items()
+            for who, p in said.items()
         ]
-    return pl.DataFrame(found, infer_schema_length=None)
+
+    found = side_by_side(told, (*plan.judged, plan.last))
+    return pl.DataFrame([row for rows in found for row in rows], infer_schema_length=None)
 
 
 def _judged(

@@ -205,10 +205,8 @@ def _again(findings: Findings) -> str:
     libraries = ", ".join(f"{name} {version}" for name, version in facts.get("libraries", {}).items())
     rows = [
         ("Seed", str(findings.seed)),
-        (
-            "Budget",
-            f"{words.number(findings.budget)} s, of which {words.number(findings.seconds, 2)} s were used",
-        ),
+        ("Budget", f"{words.number(findings.budget)} s for the search"),
+        ("Took", f"{words.number(findings.seconds, 2)} s in all"),
         ("Holdfast", str(facts.get("holdfast", words.NONE))),
         ("Libraries", libraries),
         ("Contract (SHA-256)", str(facts.get("contract_digest", words.NONE))),

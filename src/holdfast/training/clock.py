@@ -8,6 +8,10 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from holdfast.training.recipes import Recipe
 
 SHARE = 0.2
 """Of the budget, for tuning one booster."""
@@ -15,6 +19,18 @@ SHARE = 0.2
 _FIXED = 0.5
 _PER_STEP = {"lightgbm": 4e-9, "xgboost": 8e-9, "catboost": 11e-9}
 """Seconds a row, column and round takes on one of two slow cores; a try takes 1.8 times the default."""
+
+_PER_ROUND = 5e-4
+_BOOSTING = {"lightgbm": 2e-9, "xgboost": 2.1e-9, "catboost": 5.5e-9}
+"""Seconds of one of two cores that a round takes, and a row and column in it."""
+
+_OTHERS = {
+    "logistic_regression": 2.8e-6,
+    "naive_bayes": 2e-8,
+    "decision_tree": 1.7e-7,
+    "random_forest": 1.5e-6,
+}
+"""Seconds of one of two cores that a row and column takes, at all penalties where there are some."""
 
 
 @dataclass
@@ -45,10 +61,22 @@ class Clock:
         """That something was cut, and what; none where nothing was."""
         if not self.ended:
             return []
-        return [
-            f"The budget of {self.budget:g} s ended early: {', '.join(self.ended)} cut short or left out. "
-            "Another run may choose otherwise; give a larger --budget."
-        ]
+        said = f"The budget of {self.budget:g} s ended early: {', '.join(self.ended)} cut short or left out. "
+        return [said + "Another run may choose otherwise; give a larger --budget."]
+
+
+def fit_seconds(recipe: Recipe, rows: int, columns: int) -> float:
+    """About how long one core takes for a fit.
+
+    Args:
+        recipe: of a booster, with its rounds.
+        rows: learned from.
+        columns: of the matrix.
+    """
+    cells = rows * columns
+    if recipe.name in _OTHERS:
+        return _OTHERS[recipe.name] * cells
+    return (recipe.rounds or 0) * (_PER_ROUND + _BOOSTING[recipe.name] * cells)
 
 
 def planned_trials(budget: float, name: str, *, cells: int, rounds: int) -> int:

@@ -125,7 +125,7 @@ def cross_validate(recipe: Recipe, folds: Sequence[Fold], *, seed: int) -> Cross
 
     def run(fold: Fold) -> tuple[Fitted, NDArray[np.float64], float, float]:
         begin = time.thread_time()
-        fitted = fit(recipe, fold.train, fold.slots, held_out=fold.judged, seeds=(seed,))
+        fitted = fit(recipe, fold.train, fold.slots, held_out=fold.judged, seed=seed)
         between = time.thread_time()
         logit = fitted.estimator.logit(fold.judged.X)
         return fitted, logit, between - begin, time.thread_time() - between
@@ -161,7 +161,7 @@ def cross_validate_penalties(penalties: Sequence[float], folds: Sequence[Fold]) 
 
 def fold_log_loss(recipe: Recipe, fold: Fold, *, seed: int) -> float:
     """Mean log loss of one fold, for tuning."""
-    fitted = fit(recipe, fold.train, fold.slots, held_out=fold.judged, seeds=(seed,))
+    fitted = fit(recipe, fold.train, fold.slots, held_out=fold.judged, seed=seed)
     return log_odds_loss(fold.judged.y, fitted.estimator.logit(fold.judged.X))
 
 

@@ -14,7 +14,7 @@ from holdfast.errors import UsageError
 from holdfast.progress import NullProgress, Progress
 from holdfast.quality.table import training_table
 from holdfast.sources import RawTable, said_of_encoding
-from holdfast.training.metrics import bootstrap_intervals, evaluate_predictions
+from holdfast.training.metrics import figures_with_intervals
 from holdfast.training.train import data_digest
 
 if TYPE_CHECKING:
@@ -87,11 +87,17 @@ def evaluate(
     assert label is not None  # noqa: S101 - training_table always gives the label
     y = label.to_numpy().astype(np.int8)
     p = model.probability(found.frame)
-    judge: dict[str, Any] = {"threshold": model.threshold, "economics": model.contract.economics}
-    figures = evaluate_predictions(y, p, **judge)
-    confusion = figures.pop("confusion")
     told.start("resampling", resamples)
-    ends = bootstrap_intervals(y, p, **judge, resamples=resamples, seed=seed, on_resample=told.advance)
+    figures, ends = figures_with_intervals(
+        y,
+        p,
+        threshold=model.threshold,
+        economics=model.contract.economics,
+        resamples=resamples,
+        seed=seed,
+        on_resample=told.advance,
+    )
+    confusion = figures.pop("confusion")
     metrics: dict[str, dict[str, float | None]] = {}
     for name, value in figures.items():
         low, high = ends.get(name, (None, None))

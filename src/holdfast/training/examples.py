@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +11,9 @@ import numpy as np
 import polars as pl
 
 from holdfast.quality.conform import conform
+from holdfast.quality.report import explore
 from holdfast.quality.table import TableError
+from holdfast.sources import RawTable
 from holdfast.training.periods import periods, schedule
 
 if TYPE_CHECKING:
@@ -18,6 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from holdfast.contract import Contract
+    from holdfast.quality.findings import QualityReport
     from holdfast.training.periods import Schedule
 
 BUILD_ROWS = 300_000
@@ -28,6 +33,9 @@ JUDGED_ROWS = 20_000
 
 TEST_ROWS = 100_000
 """Of the last period at the most."""
+
+DESCRIBED_ROWS = 100_000
+"""The report describes the data by so many rows at the most."""
 
 KEYS = ("customer", "as_of")
 
@@ -182,3 +190,22 @@ def _wanted(keys: pl.DataFrame, plan: Schedule) -> NDArray[np.int64]:
     chosen += [order[period[order] == number][:JUDGED_ROWS] for number in plan.judged]
     chosen.append(order[period[order] == plan.last][:TEST_ROWS])
     return np.unique(np.concatenate(chosen))
+
+
+def described(examples: Examples, contract: Contract, *, seed: int) -> QualityReport:
+    """What the examples look like, of a sample; a customer has several rows, so rows have no id here."""
+    rows = np.sort(np.random.default_rng(seed).permutation(len(examples.y))[:DESCRIBED_ROWS])
+    label = contract.churn.label
+    frame = examples.frame[rows].with_columns(pl.Series(label, examples.y[rows]).cast(pl.String))
+    inputs = {name: contract.columns[name] for name in examples.frame.columns}
+    return explore(RawTable(frame), contract.model_copy(update={"columns": inputs}))
+
+
+def digest_of(examples: Examples) -> str:
+    """SHA-256 (hex) of the loaded examples."""
+    stream = io.BytesIO()
+    keyed = examples.frame.with_columns(
+        examples.ids.alias("\0id"), examples.as_of.alias("\0as_of"), pl.Series("\0label", examples.y)
+    )
+    keyed.write_ipc(stream, compression="uncompressed")
+    return hashlib.sha256(stream.getbuffer()).hexdigest()

@@ -95,6 +95,8 @@ def lost_money(figures: dict[str, Any], where: str) -> list[str]:
     if worth >= 0:
         return []
     return [
-        f"Acting on this model's advice would have lost money {where} ({worth:.2f} a customer). "
-        "Check the economics, or wait for more data."
+        (
+            f"Acting on this model's advice would have lost money {where} ({worth:.2f} a customer). "
+            "Check the economics, or wait for more data."
+        )
     ]

@@ -46,7 +46,7 @@ def fit(
     slots: Sequence[Slot],
     *,
     held_out: Rows | None = None,
-    seeds: Sequence[int] = (0,),
+    seed: int = 0,
 ) -> Fitted:
     """Fit ``recipe``.
 
@@ -55,16 +55,27 @@ def fit(
         train: rows to learn from.
         slots: what the columns are.
         held_out: rows to stop early on.
-        seeds: one boosting run each; their mean is the estimator.
+        seed: of everything random.
     """
     if recipe.name == "logistic_regression":
         return Fitted(fit_spline_logistic(train.X, train.y, slots, [recipe.settings["C"]])[0])
     if recipe.name == "naive_bayes":
         return Fitted(_naive_bayes(train, slots))
     if recipe.name in {"decision_tree", "random_forest"}:
-        return Fitted(_forest(recipe, train, seeds[0]))
+        return Fitted(_forest(recipe, train, seed))
     fitter = {"lightgbm": _lightgbm, "xgboost": _xgboost, "catboost": _catboost}[recipe.name]
-    return fitter(recipe, train, held_out, seeds)
+    return fitter(recipe, train, held_out, seed)
+
+
+def averaged(parts: Sequence[Estimator]) -> Estimator:
+    """The mean, in log-odds, of one booster fitted with several seeds; a single estimator as it is."""
+    if len(parts) > 1 and isinstance(parts[0], CatBoost):
+        return CatBoost.of_seeds([part.model for part in parts if isinstance(part, CatBoost)])
+    if len(parts) > 1 and isinstance(parts[0], LightGBM):
+        return LightGBM([each for part in parts if isinstance(part, LightGBM) for each in part.boosters])
+    if len(parts) > 1 and isinstance(parts[0], XGBoost):
+        return XGBoost([each for part in parts if isinstance(part, XGBoost) for each in part.boosters])
+    return parts[0]
 
 
 def _naive_bayes(train: Rows, slots: Sequence[Slot]) -> NaiveBayes:
@@ -122,7 +133,7 @@ def _forest(recipe: Recipe, train: Rows, seed: int) -> XGBoost:
     return XGBoost([xgboost.train(settings, matrix, num_boost_round=1)], votes=True)
 
 
-def _xgboost(recipe: Recipe, train: Rows, held_out: Rows | None, seeds: Sequence[int]) -> Fitted:
+def _xgboost(recipe: Recipe, train: Rows, held_out: Rows | None, seed: int) -> Fitted:
     import xgboost  # noqa: PLC0415 - slow to import
 
     matrix = xgboost.QuantileDMatrix(train.X, label=train.y, nthread=1)
@@ -130,22 +141,21 @@ def _xgboost(recipe: Recipe, train: Rows, held_out: Rows | None, seeds: Sequence
     if recipe.rounds is None and held_out is not None:
         judge = xgboost.QuantileDMatrix(held_out.X, label=held_out.y, ref=matrix, nthread=1)
         stop = {"evals": [(judge, "held_out")], "early_stopping_rounds": PATIENCE, "verbose_eval": False}
-    boosters = []
-    for seed in seeds:
-        settings = {
-            "objective": "binary:logistic",
-            "eval_metric": "logloss",
-            "tree_method": "hist",
-            "nthread": 1,
-            "seed": seed,
-            **recipe.settings,
-        }
-        booster = xgboost.train(settings, matrix, num_boost_round=recipe.rounds or MAX_ROUNDS, **stop)
-        boosters.append(booster[: booster.best_iteration + 1] if stop else booster)
-    return Fitted(XGBoost(boosters), boosters[0].num_boosted_rounds())
+    settings = {
+        "objective": "binary:logistic",
+        "eval_metric": "logloss",
+        "tree_method": "hist",
+        "nthread": 1,
+        "seed": seed,
+        **recipe.settings,
+    }
+    booster = xgboost.train(settings, matrix, num_boost_round=recipe.rounds or MAX_ROUNDS, **stop)
+    if stop:
+        booster = booster[: booster.best_iteration + 1]
+    return Fitted(XGBoost([booster]), booster.num_boosted_rounds())
 
 
-def _lightgbm(recipe: Recipe, train: Rows, held_out: Rows | None, seeds: Sequence[int]) -> Fitted:
+def _lightgbm(recipe: Recipe, train: Rows, held_out: Rows | None, seed: int) -> Fitted:
     import lightgbm  # noqa: PLC0415 - slow to import
 
     fixed = {"verbosity": -1, "num_threads": 1, "deterministic": True, "force_row_wise": True}
@@ -154,34 +164,28 @@ def _lightgbm(recipe: Recipe, train: Rows, held_out: Rows | None, seeds: Sequenc
     if recipe.rounds is None and held_out is not None:
         judge = lightgbm.Dataset(held_out.X, label=held_out.y, reference=data)
         stop = {"valid_sets": [judge], "callbacks": [lightgbm.early_stopping(PATIENCE, verbose=False)]}
-    boosters = []
-    for seed in seeds:
-        settings = {
-            "objective": "binary",
-            "metric": "binary_logloss",
-            "subsample_freq": 1,
-            "seed": seed + 1,
-            **fixed,
-            **recipe.settings,
-        }
-        booster = lightgbm.train(settings, data, num_boost_round=recipe.rounds or MAX_ROUNDS, **stop)
-        if stop:
-            booster = lightgbm.Booster(
-                model_str=booster.model_to_string(num_iteration=booster.best_iteration)
-            )
-        boosters.append(booster)
-    return Fitted(LightGBM(boosters), boosters[0].current_iteration())
+    settings = {
+        "objective": "binary",
+        "metric": "binary_logloss",
+        "subsample_freq": 1,
+        "seed": seed + 1,
+        **fixed,
+        **recipe.settings,
+    }
+    booster = lightgbm.train(settings, data, num_boost_round=recipe.rounds or MAX_ROUNDS, **stop)
+    if stop:
+        booster = lightgbm.Booster(model_str=booster.model_to_string(num_iteration=booster.best_iteration))
+    return Fitted(LightGBM([booster]), booster.current_iteration())
 
 
-def _catboost(recipe: Recipe, train: Rows, held_out: Rows | None, seeds: Sequence[int]) -> Fitted:
+def _catboost(recipe: Recipe, train: Rows, held_out: Rows | None, seed: int) -> Fitted:
     import catboost  # noqa: PLC0415 - slow to import
 
     data = catboost.Pool(train.X, label=train.y)
     stops = recipe.rounds is None and held_out is not None
     judge = catboost.Pool(held_out.X, label=held_out.y) if stops and held_out is not None else None
-    models = []
-    for seed in seeds:
-        settings = {
+    model = catboost.CatBoost(
+        {
             "loss_function": "Logloss",
             "iterations": recipe.rounds or MAX_ROUNDS,
             "random_seed": seed,
@@ -190,10 +194,9 @@ def _catboost(recipe: Recipe, train: Rows, held_out: Rows | None, seeds: Sequenc
             "logging_level": "Silent",
             **recipe.settings,
         }
-        model = catboost.CatBoost(settings)
-        if stops:
-            model.fit(data, eval_set=judge, early_stopping_rounds=PATIENCE, use_best_model=True)
-        else:
-            model.fit(data)
-        models.append(model)
-    return Fitted(CatBoost.of_seeds(models), int(models[0].tree_count_))
+    )
+    if stops:
+        model.fit(data, eval_set=judge, early_stopping_rounds=PATIENCE, use_best_model=True)
+    else:
+        model.fit(data)
+    return Fitted(CatBoost(model), int(model.tree_count_))

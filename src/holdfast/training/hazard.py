@@ -19,10 +19,12 @@ from holdfast.contract.history import ChurnEvent
 from holdfast.history.labels import final_before
 from holdfast.model.estimators.boosters import LightGBM
 from holdfast.model.survival import DAYS, MONTHS, Survival, log_odds
+from holdfast.training.crossval import side_by_side
 from holdfast.training.fitting import Rows
 from holdfast.training.metrics import log_odds_loss
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
 
     from numpy.typing import NDArray
@@ -176,6 +178,8 @@ def fit_survival(
     scorers: tuple[Scorer, Scorer],
     last: tuple[NDArray[np.int64], NDArray[np.float64]],
     final: datetime,
+    *,
+    on_fit: Callable[[], None] = lambda: None,
 ) -> Survival:
     """Measure a hazard on the last period, then learn the one to deploy from all.
 
@@ -185,17 +189,27 @@ def fit_survival(
         scorers: the measured and the deployed churn model.
         last: rows of the last period and the measured model's probabilities of them.
         final: before this leaving is final.
+        on_fit: called after each of the two fits.
     """
     measured, deployed = scorers
     rows, p = rolling.rows, rolling.pipeline
     plan = lookout.examples.schedule
+    known = final_before(lookout.history, plan.periods[plan.last].begin)
+    every = np.concatenate([rows, last[0]])
+
+    def fit(given: tuple[Scorer, NDArray[np.int64], NDArray[np.float64], datetime]) -> Survival | None:
+        hazard = lookout.fit(*given)
+        on_fit()
+        return hazard
+
+    early, found = side_by_side(
+        fit,
+        [(measured, rows, p, known), (deployed, every, np.concatenate([p, last[1]]), final)],
+    )
     metrics: dict[str, Any] = {}
-    early = lookout.fit(measured, rows, p, final_before(lookout.history, plan.periods[plan.last].begin))
     if early is not None:
         X = measured.matrix(lookout.examples.frame[last[0]])
         metrics = _measured(early, lookout.ahead(last[0], final), X, last[1])
-    every = np.concatenate([rows, last[0]])
-    found = lookout.fit(deployed, every, np.concatenate([p, last[1]]), final)
     return replace(found or _flat(lookout.history), metrics=metrics)
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from holdfast.model.explain import Reasons
+from holdfast.training.crossval import side_by_side
 from holdfast.training.metrics import row_log_loss
 
 if TYPE_CHECKING:
@@ -46,29 +47,42 @@ def importances(
     start = float(row_log_loss(y, scorer.of_matrix(X)).mean())
     shuffles = [random.permutation(len(y)) for _ in range(_REPEATS)]
     progress.start("measuring importance", len(reasons.names))
-    found = []
-    for at, name in enumerate(reasons.names):
-        losses = [
-            float(
-                row_log_loss(y, scorer.of_matrix(_shuffled(scorer, conformed, features, name, order))).mean()
-            )
-            for order in shuffles
-        ]
-        entry = {"feature": name, "unit": scorer.program.units[name].many, "shap": float(shap[at])}
-        found.append({**entry, "permutation": float(np.mean(losses)) - start})
+
+    def shuffled_loss(name: str) -> float:
+        losses = []
+        for order in shuffles:
+            p = scorer.of_matrix(_shuffled(scorer, conformed, X, name, order))
+            losses.append(float(row_log_loss(y, p).mean()))
         progress.advance(1, name)
+        return float(np.mean(losses))
+
+    losses = side_by_side(shuffled_loss, reasons.names)
+    found = [
+        {
+            "feature": name,
+            "unit": scorer.program.units[name].many,
+            "shap": float(effect),
+            "permutation": loss - start,
+        }
+        for name, effect, loss in zip(reasons.names, shap, losses, strict=True)
+    ]
     return sorted(found, key=lambda entry: -entry["shap"])
 
 
 def _shuffled(
     scorer: Scorer,
     conformed: pl.DataFrame,
-    features: pl.DataFrame,
+    X: NDArray[np.float32],
     name: str,
     order: NDArray[np.int64],
 ) -> NDArray[np.float32]:
     """The matrix with one column's values shuffled, and all that is computed from it."""
-    if name in conformed.columns:
-        mixed = conformed.with_columns(conformed[name][order])
-        return scorer.matrix(mixed)
-    return scorer.encoder.transform(features.with_columns(features[name][order]))
+    program = scorer.program
+    told = {feature: program.told_as(feature) for feature in program.names}
+    beside = [feature for feature in told if name in program.made_of(feature) and told[feature] != name]
+    if beside and name in conformed.columns:  # features of several columns are computed anew
+        return scorer.matrix(conformed.with_columns(conformed[name][order]))
+    mixed = X.copy(order="K")
+    own = np.flatnonzero([told[slot.feature] == name for slot in scorer.encoder.slots])
+    mixed[:, own] = X[np.ix_(order, own)]
+    return mixed

@@ -189,7 +189,7 @@ def bootstrap_intervals(
     return {name: (float(low), float(high)) for name, (low, high) in ends.items()}
 
 
-def measured(
+def figures_with_intervals(
     y: NDArray[np.int8],
     p: NDArray[np.float64],
     *,

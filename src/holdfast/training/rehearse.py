@@ -16,16 +16,20 @@ import numpy as np
 
 from holdfast.training.crossval import side_by_side
 from holdfast.training.metrics import log_odds_loss
-from holdfast.training.rolling import FOLD_ROWS, fold_of
+from holdfast.training.rolling import fold_of
 from holdfast.training.search import Plan
-from holdfast.training.staged import ROUNDS, judged_logits
+from holdfast.training.staged import ROUNDS, family_seconds, judged_logits
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from holdfast.contract import Contract
     from holdfast.progress import Progress
+    from holdfast.training.crossval import Fold
     from holdfast.training.examples import Examples
+    from holdfast.training.extent import Extent
     from holdfast.training.recipes import Recipe
     from holdfast.training.rolling import Rolling
     from holdfast.training.search import Candidate
@@ -33,11 +37,11 @@ if TYPE_CHECKING:
 LATEST = 3
 """Rehearsals that decide: those with the most rows, and the likest to what comes next."""
 
-ROWS = 150_000
-"""A rehearsal learns from so many rows at the most: half a full build's, for half its time."""
-
 MORE_ROUNDS = (*ROUNDS, 600)
 """Rounds that are tried on more rows."""
+
+_Job = tuple[int, "list[Recipe]"]
+"""A period and one recipe at other rounds."""
 
 
 @dataclass(frozen=True)
@@ -57,44 +61,40 @@ def rehearse(
     found: Rolling,
     examples: Examples,
     contract: Contract,
+    extent: Extent,
     *,
     seed: int,
     progress: Progress,
 ) -> Candidate:
     """The chosen candidate with rounds for a build on many rows; the backtest becomes that of such builds.
 
-    It is returned as the search left it where the build has no more rows than the search's folds, and where
-    no period was judged before the last.
+    Periods without a rehearsal stay as the search left them; where there is none so does the candidate.
 
     Args:
         chosen: as decided before the last period.
         found: the backtest; its ``pipeline`` becomes that of the rehearsals.
         examples: loaded rows.
         contract: describes them.
+        extent: which periods, on how many rows.
         seed: of everything random.
         progress: is told of each fit.
     """
     schedule = examples.schedule
-    judged, last = schedule.judged, schedule.last
+    judged, last = extent.rehearsed, schedule.last
     assert chosen.plan is not None  # noqa: S101 - every candidate of a backtest has a plan
-    if not judged or len(examples.sample(schedule.before(last), ROWS)) <= FOLD_ROWS:
+    if not judged:
         return chosen
-    progress.start("rehearsing the build", len(judged))
     plans = {number: found.decided[number][found.chosen[number]].plan for number in judged}
     plans[last] = chosen.plan
+    progress.start("preparing rehearsals", len(judged))
 
-    def run(number: int) -> list[_Trial]:
-        recipes = [recipe for recipe, _ in plans[number].first]
-        if number in judged[-LATEST:]:
-            recipes += [recipe for recipe, _ in plans[last].first]
-        tried: list[list[Recipe]] = []
-        tried += [settings for settings in map(_nearby, recipes) if settings not in tried]
-        fold, _ = fold_of(examples, contract, number, ROWS, seed=seed)
-        trials = [_Trial(s, judged_logits(s, fold, seed=seed)[0], fold.judged.y) for s in tried]
+    def prepared(number: int) -> Fold:
+        fold, _ = fold_of(examples, contract, number, extent.rehearsal_rows, seed=seed)
         progress.advance(1, schedule.periods[number].name)
-        return trials
+        return fold
 
-    trials = dict(zip(judged, side_by_side(run, judged), strict=True))
+    folds = dict(zip(judged, side_by_side(prepared, judged), strict=True))
+    trials = _tried(_jobs(plans, judged, last), folds, seed, progress)
 
     def decided(number: int) -> Plan:
         known = set(schedule.before(number).tolist())
@@ -109,6 +109,41 @@ def rehearse(
         calibrator = found.decided[number][found.chosen[number]].calibrator
         found.pipeline[found.period == number] = calibrator.probability(np.asarray(z))
     return replace(chosen, plan=decided(last))
+
+
+def _jobs(plans: dict[int, Plan], judged: Sequence[int], last: int) -> list[_Job]:
+    """What is fitted: each period's own plan, and in the latest the one that will be built."""
+    jobs: list[_Job] = []
+    for number in judged:
+        built = plans[last].first if number in judged[-LATEST:] else ()
+        for recipe, _ in (*plans[number].first, *built):
+            job = (number, _nearby(recipe))
+            if job not in jobs:  # plans of several periods mostly have recipes in common
+                jobs.append(job)
+    return jobs
+
+
+def _tried(
+    jobs: list[_Job], folds: dict[int, Fold], seed: int, progress: Progress
+) -> dict[int, list[_Trial]]:
+    """The trials of each period."""
+
+    def seconds(job: _Job) -> float:
+        number, settings = job
+        return family_seconds(settings, *folds[number].train.X.shape)
+
+    progress.start("rehearsing the build", sum(map(seconds, jobs)))
+
+    def run(job: _Job) -> _Trial:
+        number, settings = job
+        judged = judged_logits(settings, folds[number], seed=seed)
+        progress.advance(seconds(job), settings[0].name.replace("_", " "))
+        return _Trial(settings, judged.logit, folds[number].judged.y)
+
+    trials: dict[int, list[_Trial]] = {number: [] for number in folds}
+    for (number, _), trial in zip(jobs, side_by_side(run, jobs), strict=True):
+        trials[number].append(trial)
+    return trials
 
 
 def _nearby(recipe: Recipe) -> list[Recipe]:

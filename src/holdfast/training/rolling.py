@@ -10,7 +10,6 @@ decided anew for each period from the log-odds of periods known before it: a pre
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,12 +20,13 @@ from holdfast.model.calibration import Calibrator
 from holdfast.training.blending import blend_weights, fit_platt
 from holdfast.training.crossval import Fold, side_by_side
 from holdfast.training.examples import JUDGED_ROWS
+from holdfast.training.extent import ORDER
 from holdfast.training.fitting import Rows
 from holdfast.training.metrics import row_log_loss
 from holdfast.training.narrow import narrow
 from holdfast.training.recipes import SINGLE
 from holdfast.training.search import Candidate, Plan
-from holdfast.training.staged import family, judged_logits
+from holdfast.training.staged import Judged, family, family_seconds, judged_logits
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,21 +37,8 @@ if TYPE_CHECKING:
     from holdfast.progress import Progress
     from holdfast.training.clock import Clock
     from holdfast.training.examples import Examples
+    from holdfast.training.extent import Extent
     from holdfast.training.recipes import Recipe
-
-FOLD_ROWS = 40_000
-"""A fold of the search learns from so many rows at the most; the chosen recipe is built on more."""
-
-_ORDER = (
-    "lightgbm",
-    "logistic_regression",
-    "catboost",
-    "xgboost",
-    "random_forest",
-    "naive_bayes",
-    "decision_tree",
-)
-"""When the budget is short, what is most likely to be chosen has run."""
 
 _WEAK = {"naive_bayes", "decision_tree"}
 
@@ -135,8 +122,9 @@ class Rolling:
 def backtest(
     examples: Examples,
     contract: Contract,
-    names: Sequence[str],
+    extent: Extent,
     *,
+    blend: bool,
     seed: int,
     clock: Clock,
     progress: Progress,
@@ -146,27 +134,41 @@ def backtest(
     Args:
         examples: loaded rows.
         contract: describes them.
-        names: candidates, as in `recipes.NAMES`; a stack is not made over time.
+        extent: which candidates, on how many rows.
+        blend: whether to combine them; a stack is not made over time.
         seed: of everything random.
-        clock: the budget; what does not fit it is left out and named.
+        clock: the budget; what a machine does not manage in it is left out and named.
         progress: is told of each step.
     """
     found = _judged_rows(examples)
-    folds = _folds(examples, contract, found, seed, progress)
-    wanted = [name for name in _ORDER if name in names]
-    progress.start("backtesting models", len(wanted))
+    folds = _folds(examples, contract, found, most=extent.fold_rows, seed=seed, progress=progress)
     repeats = examples.counts["rows"] / examples.counts["customers"]
     rows = max((len(fold.train.y) for fold in folds), default=0)
-    for name in wanted:
-        if found.tracks and clock.spent(name, 0.7):
-            continue
-        settings = family(name, rows, repeats)
-        parts = side_by_side(partial(judged_logits, settings, seed=seed), folds)
-        logit = np.vstack([np.zeros((0, len(settings))), *(part[0] for part in parts)])
-        found.tracks[name] = Track(settings, logit, sum(p[1] for p in parts), sum(p[2] for p in parts))
-        progress.advance(1, name.replace("_", " "))
+
+    settings = {name: family(name, rows, repeats) for name in extent.names}
+
+    def seconds(name: str, fold: Fold) -> float:
+        return family_seconds(settings[name], *fold.train.X.shape)
+
+    progress.start("backtesting models", sum(seconds(name, fold) for name in extent.names for fold in folds))
+
+    def run(job: tuple[str, Fold]) -> Judged | None:
+        name, fold = job
+        if name != extent.names[0] and clock.spent(name):
+            return None
+        judged = judged_logits(settings[name], fold, seed=seed)
+        progress.advance(seconds(name, fold), name.replace("_", " "))
+        return judged
+
+    parts = side_by_side(run, [(name, fold) for name in extent.names for fold in folds])
+    for at, name in enumerate(extent.names):
+        own = [part for part in parts[at * len(folds) : (at + 1) * len(folds)] if part is not None]
+        if len(own) == len(folds):
+            logit = np.vstack([np.zeros((0, len(settings[name]))), *(part.logit for part in own)])
+            spent = (sum(part.fit_seconds for part in own), sum(part.score_seconds for part in own))
+            found.tracks[name] = Track(settings[name], logit, *spent)
     found.tracks = {name: found.tracks[name] for name in SINGLE if name in found.tracks}
-    decide_in_order(found, examples.schedule.judged, examples.schedule.last, blend="blend" in names)
+    decide_in_order(found, examples.schedule.judged, examples.schedule.last, blend=blend)
     return found
 
 
@@ -180,13 +182,13 @@ def _judged_rows(examples: Examples) -> Rolling:
 
 
 def _folds(
-    examples: Examples, contract: Contract, found: Rolling, seed: int, progress: Progress
+    examples: Examples, contract: Contract, found: Rolling, *, most: int, seed: int, progress: Progress
 ) -> list[Fold]:
     plan = examples.schedule
     progress.start("preparing periods", len(plan.judged))
 
     def encode(number: int) -> tuple[Fold, int]:
-        made = fold_of(examples, contract, number, FOLD_ROWS, seed=seed)
+        made = fold_of(examples, contract, number, most, seed=seed)
         progress.advance(1, plan.periods[number].name)
         return made
 
@@ -296,7 +298,7 @@ def _choose(found: Rolling, seen: NDArray[np.bool_]) -> tuple[str, dict[str, boo
     """
     names = list(found.probability)
     if not seen.any():
-        usual = next((name for name in ("blend", *_ORDER) if name in names), names[0])
+        usual = next((name for name in ("blend", *ORDER) if name in names), names[0])
         return usual, dict.fromkeys(names, True)
     losses = {name: row_log_loss(found.y[seen], found.probability[name][seen]) for name in names}
     best = min(losses.values(), key=lambda loss: float(loss.mean()))

@@ -43,7 +43,7 @@ def smote_row(recipe: Recipe, folds: Sequence[Fold], *, seed: int) -> Candidate:
         filled = np.where(gaps, median, fold.train.X)
         neighbours = min(_NEIGHBOURS, int(min(fold.train.y.sum(), (fold.train.y == 0).sum())) - 1)
         X, y = SMOTE(random_state=seed, k_neighbors=neighbours).fit_resample(filled, fold.train.y)
-        fitted = fit(recipe, Rows(X.astype(np.float32), y), fold.slots, seeds=(seed,))
+        fitted = fit(recipe, Rows(X.astype(np.float32), y), fold.slots, seed=seed)
         judged = np.where(np.isnan(fold.judged.X), median, fold.judged.X)
         return fitted.estimator.logit(np.ascontiguousarray(judged)), time.thread_time() - begin
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from holdfast.model.estimators.boosters import CatBoost, LightGBM, XGBoost
+from holdfast.training.clock import fit_seconds
 from holdfast.training.fitting import fit
 from holdfast.training.linear import fit_spline_logistic
 from holdfast.training.recipes import BOOSTERS, Recipe, default_recipe, first_tries
@@ -37,6 +40,21 @@ PENALTIES = (0.003, 0.02, 0.1, 1.0)
 UNTRIED_PENALTY = 0.02
 
 
+@dataclass(frozen=True)
+class Judged:
+    """What a family says of a fold's judged rows.
+
+    Attributes:
+        logit: log-odds under each setting, shape (n, settings).
+        fit_seconds: one-thread seconds, scoring included.
+        score_seconds: one-thread seconds of scoring once.
+    """
+
+    logit: NDArray[np.float64]
+    fit_seconds: float
+    score_seconds: float
+
+
 def family(name: str, rows: int, repeats: float) -> list[Recipe]:
     """The settings of a candidate that are tried, those to start from first.
 
@@ -62,14 +80,16 @@ def family(name: str, rows: int, repeats: float) -> list[Recipe]:
     return [Recipe(name, settings, count) for settings in first_tries(start) for count in rounds]
 
 
-def judged_logits(
-    settings: list[Recipe], fold: Fold, *, seed: int
-) -> tuple[NDArray[np.float64], float, float]:
-    """Log-odds of a fold's judged rows under each of a `family`'s settings.
+def family_seconds(settings: list[Recipe], rows: int, columns: int) -> float:
+    """About how long `judged_logits` takes on one of two slow cores."""
+    if settings[0].rounds is None:
+        return fit_seconds(settings[0], rows, columns)
+    longest = {str(each.settings): each for each in sorted(settings, key=lambda each: each.rounds or 0)}
+    return sum(fit_seconds(each, rows, columns) for each in longest.values())
 
-    Returns:
-        Log-odds, shape (n, settings), and one-thread seconds of fitting and of scoring once.
-    """
+
+def judged_logits(settings: list[Recipe], fold: Fold, *, seed: int) -> Judged:
+    """Log-odds of a fold's judged rows under each of a `family`'s settings."""
     begin = time.thread_time()
     logit = np.zeros((len(fold.judged.y), len(settings)))
     spent = 0.0
@@ -80,32 +100,43 @@ def judged_logits(
         )
         for at, model in zip(rising, fitted, strict=True):
             logit[:, at] = model.logit(fold.judged.X)
-        return logit, time.thread_time() - begin, spent
+        return Judged(logit, time.thread_time() - begin, spent)
     for at, recipe in enumerate(settings):
         if at and recipe.settings == settings[at - 1].settings:
             continue
         group = [k for k, other in enumerate(settings) if other.settings == recipe.settings]
         most = max((settings[k].rounds or 0) for k in group) or None
         estimator = fit(
-            Recipe(recipe.name, recipe.settings, most), fold.train, fold.slots, seeds=(seed,)
+            Recipe(recipe.name, recipe.settings, most), fold.train, fold.slots, seed=seed
         ).estimator
         scoring = time.thread_time()
-        for k in group:
-            logit[:, k] = _after(estimator, fold.judged.X, settings[k].rounds)
+        logit[:, group] = _after(estimator, fold.judged.X, [settings[k].rounds for k in group])
         spent = (time.thread_time() - scoring) / len(group)
-    return logit, time.thread_time() - begin, spent
+    return Judged(logit, time.thread_time() - begin, spent)
 
 
-def _after(estimator: Estimator, X: NDArray[np.float32], rounds: int | None) -> NDArray[np.float64]:
-    """Log-odds after the first ``rounds``; all of them where it is none of the boosters or None."""
-    found: Any
-    if rounds is not None and isinstance(estimator, LightGBM):
-        found = estimator.boosters[0].predict(X, raw_score=True, num_threads=1, num_iteration=rounds)
-    elif rounds is not None and isinstance(estimator, XGBoost) and not estimator.votes:
-        booster = estimator.boosters[0]
-        found = booster.inplace_predict(X, predict_type="margin", iteration_range=(0, rounds))
-    elif rounds is not None and isinstance(estimator, CatBoost):
-        found = estimator.model.predict(X, prediction_type="RawFormulaVal", thread_count=1, ntree_end=rounds)
+def _after(estimator: Estimator, X: NDArray[np.float32], rounds: list[int | None]) -> NDArray[np.float64]:
+    """Log-odds after each number of ``rounds``, shape (n, rounds); one column of what has none."""
+    found: list[Any]
+    counts = [count for count in rounds if count is not None]
+    if counts and isinstance(estimator, LightGBM):
+        # the slowest to score: each tree is asked once
+        steps = sorted(set(counts))
+        (booster,) = estimator.boosters
+        parts = [
+            booster.predict(
+                X, raw_score=True, num_threads=1, start_iteration=first, num_iteration=end - first
+            )
+            for first, end in pairwise([0, *steps])
+        ]
+        upto = dict(zip(steps, accumulate(parts), strict=True))
+        found = [upto[count] for count in counts]
+    elif counts and isinstance(estimator, XGBoost) and not estimator.votes:
+        (each,) = estimator.boosters
+        found = [each.inplace_predict(X, predict_type="margin", iteration_range=(0, end)) for end in counts]
+    elif counts and isinstance(estimator, CatBoost):
+        asked = {"prediction_type": "RawFormulaVal", "thread_count": 1}
+        found = [estimator.model.predict(X, ntree_end=end, **asked) for end in counts]
     else:
-        found = estimator.logit(X)
-    return np.asarray(found, dtype=np.float64).reshape(len(X))
+        found = [estimator.logit(X)]
+    return np.column_stack([np.asarray(each, dtype=np.float64).reshape(len(X)) for each in found])

@@ -29,7 +29,7 @@ from holdfast.training.clock import Clock
 from holdfast.training.findings import Findings, lost_money
 from holdfast.training.importance import importances
 from holdfast.training.leaderboard import leaderboard, why_chosen
-from holdfast.training.metrics import measured as judged_by
+from holdfast.training.metrics import figures_with_intervals
 from holdfast.training.package import write_artefact
 from holdfast.training.recipes import chosen_names
 from holdfast.training.search import choose
@@ -137,8 +137,14 @@ def train(
     measured, deployed = task.build(chosen, program, search)
     told.start("measuring on the customers set aside", None)
     test_p = measured.probability(task.test_frame)
-    judge: dict[str, Any] = {"threshold": threshold, "economics": contract.economics}
-    figures, intervals = judged_by(task.test_y, test_p, **judge, resamples=RESAMPLES, seed=seed)
+    figures, intervals = figures_with_intervals(
+        task.test_y,
+        test_p,
+        threshold=threshold,
+        economics=contract.economics,
+        resamples=RESAMPLES,
+        seed=seed,
+    )
     importance = importances(measured, task.test_frame, task.test_y, seed=seed, progress=told)
     told.start("writing the report", None)
     warnings += [*lost_money(figures, "on the customers set aside"), *clock.warnings()]
