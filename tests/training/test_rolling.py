@@ -193,11 +193,11 @@ def test_a_plan_that_stops_too_early_is_mended_and_its_calibrator_stays(done):
     chosen = chosen_of(examples, found, "lightgbm")
     assert chosen.plan is not None
     (recipe, weight), *_ = chosen.plan.first
-    early = replace(chosen.plan, first=((recipe.with_rounds(1), weight),))
+    early = replace(chosen.plan, first=((recipe.with_rounds(25), weight),))
     flat = Calibrator("logistic", 0.4, 0.0)
     final, _ = rehearsed(examples, found, replace(chosen, plan=early, calibrator=flat))
     assert final.plan is not None
-    assert final.plan.first[0][0].rounds > 1
+    assert 25 < final.plan.first[0][0].rounds <= 75
     assert final.plan.first[0][0].settings == recipe.settings
     assert final.calibrator == flat
 

@@ -34,7 +34,12 @@ def train(
     *,
     data: DataFile = None,
     budget: Annotated[
-        str, typer.Option("--budget", metavar="TIME", help="Time for the search, such as 30s, 5m or 1h.")
+        str,
+        typer.Option(
+            "--budget",
+            metavar="TIME",
+            help="Time to search in, such as 30s, 5m or 1h; reading, building and the report come on top.",
+        ),
     ] = "3m",
     models: Annotated[
         str | None,
@@ -51,7 +56,8 @@ def train(
     challenger until it is promoted. Stopped half-way, nothing is registered.
 
     Of a history the tables are prepared and the examples built first. Candidates are then compared in time:
-    each period is judged by what was known when it began, and the last one is touched only at the end.
+    each period is judged by what was known when it began, and the last one is touched only at the end. A
+    smaller budget compares fewer of them, or on fewer rows; a note says what was left out.
     """
     from holdfast.cli.durations import parse_duration  # noqa: PLC0415 - help must not wait for it
     from holdfast.contract.load import is_history, load_contract  # noqa: PLC0415 - help must not wait for it

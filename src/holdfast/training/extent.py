@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from holdfast.training.narrow import MOST_KEPT
 from holdfast.training.staged import family, family_seconds
 
@@ -41,13 +43,15 @@ _CORES = 2
 ORDER = (
     "lightgbm",
     "logistic_regression",
+    "naive_bayes",
+    "decision_tree",
     "catboost",
     "xgboost",
     "random_forest",
-    "naive_bayes",
-    "decision_tree",
 )
-"""When the budget is short, what is most likely to be chosen is tried."""
+"""When the budget is short, what costs little and what is most likely to be chosen is tried: a larger budget
+never tries less.
+"""
 
 
 @dataclass(frozen=True)
@@ -86,7 +90,8 @@ def extent_of(examples: Examples, contract: Contract, names: Sequence[str], budg
         budget: seconds.
     """
     plan = examples.schedule
-    known = [len(examples.sample(plan.before(number), REHEARSAL_ROWS)) for number in plan.judged]
+    rows_of = np.bincount(examples.period, minlength=len(plan.periods))
+    known = [int(rows_of[plan.before(number)].sum()) for number in plan.judged]
     columns = min(len(contract.inputs), MOST_KEPT)
 
     def seconds(name: str, most: int) -> float:
@@ -98,10 +103,10 @@ def extent_of(examples: Examples, contract: Contract, names: Sequence[str], budg
     fold_rows = FOLD_ROWS if first <= room else max(LEAST_FOLD_ROWS, int(FOLD_ROWS * room / first))
     tried: list[str] = []
     for name in wanted:
-        cost = seconds(name, fold_rows)
-        if not tried or cost <= room:
-            tried.append(name)
-            room -= cost
+        room -= seconds(name, fold_rows)
+        if tried and room < 0:
+            break
+        tried.append(name)
     rows = int(REHEARSAL_ROWS * min(1.0, budget / FULL))
 
     def worth(most: int, fold: int) -> tuple[int, ...]:
@@ -114,6 +119,6 @@ def extent_of(examples: Examples, contract: Contract, names: Sequence[str], budg
         left_out.append(f"folds of more than {fold_rows:,} examples")
     if len(rehearsed) < len(worth(REHEARSAL_ROWS, FOLD_ROWS)):
         left_out.append("rehearsing the build")
-    elif rehearsed and rows < max(known):
+    elif rehearsed and rows < min(REHEARSAL_ROWS, max(known)):
         left_out.append(f"rehearsals on more than {rows:,} examples")
     return Extent(tuple(tried), fold_rows, rows, rehearsed, tuple(left_out))

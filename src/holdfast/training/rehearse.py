@@ -40,6 +40,9 @@ LATEST = 3
 MORE_ROUNDS = (*ROUNDS, 600)
 """Rounds that are tried on more rows."""
 
+MOST_TIMES = 3
+"""The rounds of a plan, at the most: four times its rows bear about twice as many."""
+
 _Job = tuple[int, "list[Recipe]"]
 """A period and one recipe at other rounds."""
 
@@ -51,6 +54,9 @@ class _Trial:
     settings: list[Recipe]
     logit: NDArray[np.float64]
     y: NDArray[np.int8]
+
+    def is_of(self, recipe: Recipe) -> bool:
+        return _alike(self.settings[0], recipe)
 
     def of(self, recipe: Recipe) -> NDArray[np.float64]:
         return self.logit[:, self.settings.index(recipe)]
@@ -103,7 +109,7 @@ def rehearse(
 
     for number in judged:
         z = sum(
-            weight * next(each.of(recipe) for each in trials[number] if each.settings == _nearby(recipe))
+            weight * next(each.of(recipe) for each in trials[number] if each.is_of(recipe))
             for recipe, weight in decided(number).first
         )
         calibrator = found.decided[number][found.chosen[number]].calibrator
@@ -112,14 +118,18 @@ def rehearse(
 
 
 def _jobs(plans: dict[int, Plan], judged: Sequence[int], last: int) -> list[_Job]:
-    """What is fitted: each period's own plan, and in the latest the one that will be built."""
+    """What is fitted: each period's own plan, and in the latest the one that will be built.
+
+    Plans mostly have recipes in common, at other rounds: one fit of the most gives them all.
+    """
     jobs: list[_Job] = []
     for number in judged:
         built = plans[last].first if number in judged[-LATEST:] else ()
-        for recipe, _ in (*plans[number].first, *built):
-            job = (number, _nearby(recipe))
-            if job not in jobs:  # plans of several periods mostly have recipes in common
-                jobs.append(job)
+        longest: list[Recipe] = []
+        for recipe in sorted((each for each, _ in (*plans[number].first, *built)), key=_rounds, reverse=True):
+            if not any(_alike(recipe, other) for other in longest):
+                longest.append(recipe)
+        jobs += [(number, _nearby(recipe)) for recipe in longest]
     return jobs
 
 
@@ -146,15 +156,29 @@ def _tried(
     return trials
 
 
+def _rounds(recipe: Recipe) -> int:
+    return recipe.rounds or 0
+
+
+def _alike(recipe: Recipe, other: Recipe) -> bool:
+    """Whether two recipes differ in rounds at the most."""
+    return recipe.with_rounds(0) == other.with_rounds(0)
+
+
 def _nearby(recipe: Recipe) -> list[Recipe]:
     """The recipe at other rounds; rows make up for a penalty by themselves."""
-    return [recipe] if recipe.rounds is None else [recipe.with_rounds(count) for count in MORE_ROUNDS]
+    if recipe.rounds is None:
+        return [recipe]
+    most = MOST_TIMES * recipe.rounds
+    return [recipe.with_rounds(count) for count in MORE_ROUNDS if count <= most]
 
 
 def _suited(recipe: Recipe, seen: list[_Trial]) -> Recipe:
     """The recipe at the rounds that were best in the latest of its rehearsals; as it is without any."""
-    own = [each for each in seen if each.settings == _nearby(recipe)][-LATEST:]
+    own = [each for each in seen if each.is_of(recipe)][-LATEST:]
     if not own:
         return recipe
-    y, logit = np.concatenate([each.y for each in own]), np.vstack([each.logit for each in own])
-    return own[0].settings[int(np.argmin([log_odds_loss(y, z) for z in logit.T]))]
+    y = np.concatenate([each.y for each in own])
+    tried = [near for near in _nearby(recipe) if all(near in each.settings for each in own)]
+    losses = [log_odds_loss(y, np.concatenate([each.of(near) for each in own])) for near in tried]
+    return tried[int(np.argmin(losses))]
