@@ -25,12 +25,12 @@ _BOOSTING = {"lightgbm": 2e-9, "xgboost": 2.1e-9, "catboost": 5.5e-9}
 """Seconds of one of two cores that a round takes, and a row and column in it."""
 
 _OTHERS = {
-    "logistic_regression": 2.8e-6,
+    "logistic_regression": 7e-7,
     "naive_bayes": 2e-8,
     "decision_tree": 1.7e-7,
     "random_forest": 1.5e-6,
 }
-"""Seconds of one of two cores that a row and column takes, at all penalties where there are some."""
+"""Seconds of one of two cores that a row and column takes."""
 
 
 @dataclass

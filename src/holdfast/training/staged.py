@@ -82,8 +82,6 @@ def family(name: str, rows: int, repeats: float) -> list[Recipe]:
 
 def family_seconds(settings: list[Recipe], rows: int, columns: int) -> float:
     """About how long `judged_logits` takes on one of two slow cores."""
-    if settings[0].rounds is None:
-        return fit_seconds(settings[0], rows, columns)
     longest = {str(each.settings): each for each in sorted(settings, key=lambda each: each.rounds or 0)}
     return sum(fit_seconds(each, rows, columns) for each in longest.values())
 
