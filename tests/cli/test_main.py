@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import ast
+import errno
 import json
 import os
 import signal
@@ -96,6 +97,18 @@ def test_data_that_break_the_contract_are_code_3(holdfast, monkeypatch):
     assert holdfast("--json", "simulate", "--out", "x").json() == {
         "error": {"code": "data", "message": "Bad cell.", "where": "a.csv, row 3", "hint": "Mend it."}
     }
+
+
+@pytest.mark.parametrize(
+    ("number", "says"),
+    [(errno.ENOSPC, "no room left on the disk"), (errno.EROFS, "does not let it be written")],
+)
+def test_what_a_disk_refuses_is_no_fault_of_ours(holdfast, monkeypatch, number, says):
+    fails_with(monkeypatch, OSError(number, os.strerror(number), "home/histories"))
+    failed = holdfast("simulate", "--out", "x", "--quiet")
+    assert (failed.code, says in failed.err, "at: home/histories" in failed.err) == (1, True, True)
+    assert "fault in Holdfast" not in failed.err
+    assert holdfast("simulate", "--out", "x", "--json").json()["error"]["code"] == "disk"
 
 
 def test_an_unexpected_failure_is_one_line_unless_asked_for_more(holdfast, monkeypatch):

@@ -156,8 +156,10 @@ def test_folders_in_a_folder_are_refused_and_not_passed_over(folder):
         list_tables(str(folder.parent))
 
 
-def test_tables_of_a_folder_are_its_files_and_folders_but_no_oracle(folder):
+def test_tables_of_a_folder_are_its_files_and_folders_but_no_oracle_and_no_answers(folder):
     place = folder.parent
+    for answer in ("shop.scored.csv", "shop.scored.parquet", "shop.scored.rejects.csv"):
+        (place / answer).write_text("customer_id,churn_probability\n1,0.5\n")
     (place / "customers.csv").write_text("id\n1\n")
     (place / "churn.toml").touch()
     (place / "oracle").mkdir()

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import sys
@@ -22,6 +23,23 @@ if TYPE_CHECKING:
 INTERRUPTED = 130
 TERMINATED = 143
 PIPE_CLOSED = 141
+
+_FULL = (
+    "There is no room left on the disk.",
+    "Make room, or name places on another disk: --home, --out, and TMPDIR for temporary files.",
+)
+_BARRED = (
+    "The system does not let it be written or read.",
+    "Check the rights of files and folders, or name other places with --home and --out.",
+)
+_DISK = {
+    errno.ENOSPC: _FULL,
+    errno.EDQUOT: _FULL,
+    errno.EROFS: _BARRED,
+    errno.EACCES: _BARRED,
+    errno.EPERM: _BARRED,
+}
+"""What a disk refuses wherever it may be, which is no fault of the program."""
 
 
 def guarded(work: Callable[[], int], *, as_json: bool, debug: bool) -> int:
@@ -76,6 +94,11 @@ def _usage(error: typer.TyperException) -> dict[str, str]:
 
 
 def _unexpected(error: Exception) -> dict[str, str]:
+    number = error.errno if isinstance(error, OSError) else None
+    if isinstance(error, OSError) and number in _DISK:
+        message, hint = _DISK[number]
+        where = {"where": str(error.filename)} if error.filename else {}
+        return {"code": "disk", "message": message, **where, "hint": hint}
     first_line = (str(error).strip().splitlines() or [""])[0]
     what = type(error).__name__ + (f": {first_line}" if first_line else "")
     return {

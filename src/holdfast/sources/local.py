@@ -67,6 +67,15 @@ def is_part(name: str) -> bool:
     return not name.startswith((".", "_")) and stem.endswith(ENDINGS)
 
 
+def is_answer(name: str) -> bool:
+    """Whether a file is, by its name, what `holdfast score` writes beside a contract: no table of a business.
+
+    >>> is_answer("bank.scored.csv"), is_answer("july.rejects.csv"), is_answer("scored.csv")
+    (True, True, False)
+    """
+    return not {"scored", "rejects"}.isdisjoint(name.lower().split(".")[1:-1])
+
+
 def nothing_in(place: str) -> SourceError:
     """A folder, or what stands for one, that holds no part of a table."""
     return SourceError(
@@ -77,7 +86,7 @@ def nothing_in(place: str) -> SourceError:
 
 
 def tables_of(folder: Path) -> list[str]:
-    """Names of the files and folders of files in ``folder`` that are tables; a simulator's oracle is none.
+    """Names of the files and folders of files in ``folder`` that are tables, as oracles and answers are not.
 
     Raises:
         SourceError: it is no folder, or holds no table.
@@ -88,7 +97,7 @@ def tables_of(folder: Path) -> list[str]:
         raise SourceError("It is a file.", where=str(folder), hint="Name the folder that holds the tables.")
     found = []
     for entry in sorted(folder.iterdir()):
-        files = [entry] if entry.is_file() and is_part(entry.name) else []
+        files = [entry] if entry.is_file() and is_part(entry.name) and not is_answer(entry.name) else []
         if _is_folder(entry):
             deeper = (part for inner in entry.iterdir() if _is_folder(inner) for part in _parts(inner))
             files = _parts(entry) or list(deeper)

@@ -6,6 +6,7 @@ settings are locked. A query that slipped through every check could still not re
 
 from __future__ import annotations
 
+import errno
 import os
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -28,6 +29,7 @@ SHARE = 0.5
 """Of the machine's memory, unless told how much."""
 
 LEAST_MIB = 256
+_NO_ROOM = "There is no room left on the disk of the home folder."
 _CGROUP = Path("/sys/fs/cgroup/memory.max")
 
 
@@ -190,4 +192,6 @@ def told() -> Iterator[None]:
         ) from error
     except duckdb.Error as error:
         said = str(error).strip().partition("\n")[0].rstrip(".")
+        if os.strerror(errno.ENOSPC) in str(error):
+            raise EngineError(_NO_ROOM, hint="Make room on it, or name another place with --home.") from error
         raise EngineError(f"DuckDB cannot run the query: {said}.") from error
