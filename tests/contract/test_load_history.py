@@ -87,6 +87,12 @@ def test_a_good_history_loads_with_the_text_of_its_features(load):
     assert history.features == {"calls_at_night": QUERY}
 
 
+def test_what_a_clock_does_not_say_is_what_the_page_says(load):
+    clock = load(re.sub(r"\[clock\](.|\n)*?\n\n", "", GOOD)).clock
+    assert (clock.time_zone, clock.snapshots, clock.windows) == ("UTC", "monthly", (7, 30, 90, 180, 365))
+    assert (clock.first, clock.last, clock.until) == (None, None, None)
+
+
 def test_the_class_loads_too(folder, load):
     assert load(GOOD) == History.load(folder / "churn.toml")
 
