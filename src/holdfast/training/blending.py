@@ -28,20 +28,23 @@ _FLATTEST = 0.01
 _NOTHING = 1e-9
 
 
-def blend_weights(Z: NDArray[np.float64], y: NDArray[np.int8]) -> NDArray[np.float64]:
+def blend_weights(
+    Z: NDArray[np.float64], y: NDArray[np.int8], *, smallest: float = SMALLEST_WEIGHT
+) -> NDArray[np.float64]:
     """Non-negative weights that minimise the log loss of the weighted log-odds, shape (m,).
 
     A stacked generalisation with non-negative weights (Wolpert 1992; Breiman 1996), drawn a little to equal
-    weights. Members below `SMALLEST_WEIGHT` are left out and the rest weighted again.
+    weights. Members below the smallest weight are left out and the rest weighted again.
 
     Args:
         Z: out-of-fold log-odds of each member, shape (n, m).
         y: labels.
+        smallest: weight with which a member is kept.
     """
     kept = np.arange(Z.shape[1])
     while True:
         weights = _solve(Z[:, kept], y)
-        enough = weights >= SMALLEST_WEIGHT
+        enough = weights >= smallest
         if enough.all() or enough.sum() == 0:
             break
         kept = kept[enough]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import ceil
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +14,7 @@ from holdfast.training.clock import fit_seconds
 from holdfast.training.crossval import side_by_side
 from holdfast.training.examples import BUILD_ROWS
 from holdfast.training.narrow import MOST_KEPT, narrow
+from holdfast.training.recipes import BOOSTERS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -24,7 +26,9 @@ if TYPE_CHECKING:
     from holdfast.training.search import Candidate
 
 RUNS = 3
-"""Seeds of each booster: rows of one customer say much the same, so seeds differ on large tables too."""
+"""Boosting runs that are averaged at the least, those of a blend's members together: rows of one customer say
+much the same, so seeds differ on large tables too.
+"""
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,8 @@ def build_twice(
     every = examples.sample(np.arange(len(plan.periods)), BUILD_ROWS)
     recipes = chosen.plan
     assert recipes is not None  # noqa: S101 - every candidate of a backtest has a plan
+    boosters = sum(recipe.name in BOOSTERS for recipe, _ in recipes.first)
+    runs = ceil(RUNS / max(1, boosters))
 
     def built(rows: NDArray[np.int64]) -> tuple[Scorer, dict[str, str]]:
         frame, y = examples.frame[rows], examples.y[rows]
@@ -77,14 +83,14 @@ def build_twice(
             layer=np.zeros((len(y), 0)),
             seed=seed,
             groups=np.unique(examples.customer[rows], return_inverse=True)[1],
-            runs=RUNS,
+            runs=runs,
             on_fit=lambda recipe: progress.advance(
                 fit_seconds(recipe, len(rows), MOST_KEPT), recipe.name.replace("_", " ")
             ),
         )
         return scorer, kept.dropped
 
-    each = [recipes.first[at][0] for at, _ in fits(recipes.first, RUNS)]
+    each = [recipes.first[at][0] for at, _ in fits(recipes.first, runs)]
     work = [fit_seconds(recipe, len(rows), MOST_KEPT) for rows in (before, every) for recipe in each]
     progress.start("fitting the chosen model", sum(work))
     (measured, _), (deployed, dropped) = side_by_side(built, [before, every])

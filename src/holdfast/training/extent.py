@@ -45,8 +45,8 @@ ORDER = (
     "logistic_regression",
     "naive_bayes",
     "decision_tree",
-    "catboost",
     "xgboost",
+    "catboost",
     "random_forest",
 )
 """When the budget is short, what costs little and what is most likely to be chosen is tried: a larger budget

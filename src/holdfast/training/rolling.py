@@ -40,6 +40,9 @@ if TYPE_CHECKING:
     from holdfast.training.extent import Extent
     from holdfast.training.recipes import Recipe
 
+SMALLEST_WEIGHT = 0.1
+"""Of a member of the blend: each is fitted again in every rehearsal and twice for the build."""
+
 _WEAK = {"naive_bayes", "decision_tree"}
 
 
@@ -283,7 +286,9 @@ def _plans(
     if blend and len(members) > 1:
         Z = np.column_stack([plans[name][1] for name in members])
         weights = (
-            blend_weights(Z[seen], found.y[seen]) if seen.any() else np.full(len(members), 1 / len(members))
+            blend_weights(Z[seen], found.y[seen], smallest=SMALLEST_WEIGHT)
+            if seen.any()
+            else np.full(len(members), 1 / len(members))
         )
         first = [(plans[name][0].first[0][0], float(w)) for name, w in zip(members, weights, strict=True)]
         plans["blend"] = (Plan(tuple(pair for pair in first if pair[1] > 0)), Z @ weights)
