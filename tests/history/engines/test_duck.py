@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
+
 import polars as pl
 import pytest
 
@@ -76,3 +80,22 @@ def test_half_of_the_memory_is_taken_unless_told_how_much(folder):
     number, unit = said.split()
     mib = float(number) * {"MiB": 1, "GiB": 1_024}[unit]
     assert 0.45 * machine_mib() < mib < 0.55 * machine_mib()
+
+
+STOPPED = """
+import os, signal, sys, threading
+from pathlib import Path
+from holdfast.history.engines.duck import Duck
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+with Duck(Path(sys.argv[1]), []) as engine:
+    threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
+    engine.query("SELECT count(*) FROM range(3000000000) AS r WHERE r.range % 7 = 3")
+"""
+
+
+def test_ctrl_c_in_a_query_is_no_failure_of_the_query(folder):
+    ended = subprocess.run(  # noqa: S603 - our own program
+        [sys.executable, "-c", STOPPED, str(folder)], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert ended.returncode == -signal.SIGINT, ended.stderr

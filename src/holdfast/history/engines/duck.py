@@ -29,6 +29,7 @@ SHARE = 0.5
 """Of the machine's memory, unless told how much."""
 
 LEAST_MIB = 256
+_INTERRUPTED = "Query interrupted"
 _NO_ROOM = "There is no room left on the disk of the home folder."
 _CGROUP = Path("/sys/fs/cgroup/memory.max")
 
@@ -182,7 +183,7 @@ def _held(path: Path, work: Path) -> Path:
 
 @contextmanager
 def told() -> Iterator[None]:
-    """Says what DuckDB says in our words."""
+    """Says what DuckDB says in our words; Ctrl-C is Ctrl-C."""
     try:
         yield
     except duckdb.OutOfMemoryException as error:
@@ -195,3 +196,7 @@ def told() -> Iterator[None]:
         if os.strerror(errno.ENOSPC) in str(error):
             raise EngineError(_NO_ROOM, hint="Make room on it, or name another place with --home.") from error
         raise EngineError(f"DuckDB cannot run the query: {said}.") from error
+    except RuntimeError as error:
+        if str(error) != _INTERRUPTED:
+            raise
+        raise KeyboardInterrupt from error  # which DuckDB swallows when it looks for signals itself
