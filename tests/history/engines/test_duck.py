@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import signal
 import subprocess
 import sys
 
@@ -90,7 +89,10 @@ from holdfast.history.engines.duck import Duck
 signal.signal(signal.SIGINT, signal.default_int_handler)
 with Duck(Path(sys.argv[1]), []) as engine:
     threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
-    engine.query("SELECT count(*) FROM range(3000000000) AS r WHERE r.range % 7 = 3")
+    try:
+        engine.query("SELECT count(*) FROM range(3000000000) AS r WHERE r.range % 7 = 3")
+    except KeyboardInterrupt:
+        os._exit(130)
 """
 
 
@@ -98,4 +100,4 @@ def test_ctrl_c_in_a_query_is_no_failure_of_the_query(folder):
     ended = subprocess.run(  # noqa: S603 - our own program
         [sys.executable, "-c", STOPPED, str(folder)], capture_output=True, text=True, timeout=60, check=False
     )
-    assert ended.returncode == -signal.SIGINT, ended.stderr
+    assert ended.returncode == 130, ended.stderr
