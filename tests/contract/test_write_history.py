@@ -140,6 +140,14 @@ def test_hints_are_keys_that_work_once_they_are_no_comments(inferred, tmp_path):
     assert (churn.lead_days, churn.cause, churn.causes) == (7, "end reason", ("price",))
 
 
+def test_who_left_long_ago_can_be_left_out_of_a_definition_by_inactivity(inferred, tmp_path):
+    silent = {"event": "inactivity", "table": "log", "horizon_days": 60}
+    churn = inferred.history.churn.model_validate(silent)
+    text = render_history(inferred.history.model_copy(update={"churn": churn}))
+    (tmp_path / "churn.toml").write_text(text.replace("# active_days", "active_days"))
+    assert load_history(tmp_path / "churn.toml").churn.active_days == 180
+
+
 def test_somebodys_corrections_are_not_overwritten_unasked(inferred, tmp_path):
     (tmp_path / "churn.toml").write_text("mine")
     (tmp_path / "features").mkdir()

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from holdfast.contract import toml
+from holdfast.contract.history import ChurnEvent
 from holdfast.contract.write import assignments, column_section, economics, put, section
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ says is taken to have been so since then: what is changed in place later is of t
 _FEATURES = """
 Your own features: name to a file with one SQL query, beside this file.
 """
+_ACTIVE = "# look only at who had an event in so many days: without it at all who ever had, many long gone"
 _LEAD = "# lead_days = 7  # days you need to act: whoever leaves within them is too late to act on"
 
 
@@ -107,6 +109,8 @@ def _feature_file(name: str) -> str:
 def _churn_hints(history: History) -> str:
     """Keys that only a person can fill in, as comments."""
     lines = [] if history.churn.lead_days else [_LEAD]
+    if history.churn.event is ChurnEvent.INACTIVITY and history.churn.active_days is None:
+        lines.append(f"# active_days = {min(3_650, 3 * history.churn.horizon_days)}  {_ACTIVE}")
     for name, column in history.tables[history.churn.table].columns.items():
         telling = {"reason", "cause", "why"}.intersection(name.lower().replace("_", " ").split())
         if history.churn.cause is None and telling and column.levels:
