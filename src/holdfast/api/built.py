@@ -29,6 +29,7 @@ NO_TABLES = (
     "an id alone says nothing here: the model's tables were not at hand when it was loaded. `holdfast score` "
     "prepares files in the server's home; of a database HOLDFAST_SOURCE_URL says where it is"
 )
+_MISNAMED = f'an id alone goes by the name "{CUSTOMER_ID}", whatever it is called in the tables'
 _OLDEST = 1900
 _NO_MOMENT = "no moment such as 2024-06-01 or 2024-06-01T12:00:00+02:00"
 
@@ -107,7 +108,12 @@ def completed(features: LiveFeatures | FileFeatures, id_column: str, records: Se
     now = features.now()
     asked: dict[datetime, list[_Asked]] = {}
     for index, record in enumerate(records):
-        if not isinstance(record, dict) or not _bare(record, id_column):
+        if not isinstance(record, dict):
+            continue
+        if not _bare(record, id_column):
+            name, *others = record.keys() - {AS_OF} or (CUSTOMER_ID, "")
+            if not others and name not in {CUSTOMER_ID, id_column}:
+                _refuse(made, Reject(index, name[:LONGEST_SHOWN], _shown(record[name]), _MISNAMED))
             continue
         found = _read(features, index, record, id_column, now)
         if isinstance(found, Reject):
