@@ -119,6 +119,28 @@ def test_a_table_without_levels_whose_rows_are_of_leavers_alone_is_named_as_a_wh
     assert "87 of 87 customers who had it left later" in leaks[0].reason
 
 
+def test_a_state_that_tells_of_a_rows_own_end_is_found_though_most_with_it_stay(tmp_path):
+    """Three contracts each: all have ended for some, one for many. The plan is honest, also a trial's."""
+    lines = ["customer,begin,end,state,plan,refund"]
+    for n in range(300):
+        for which in range(3):
+            ended = n % 10 == 0 or (which == 0 and n % 2 == 0)
+            state, refund = ("07", "5.0") if ended else ("01", "")
+            plan = "trial" if which == 0 and n % 4 == 0 else "AB"[n % 2]
+            end = f"2024-{1 + n % 8:02}-{10 + which}" if ended else ""
+            lines.append(f"c{n},2023-01-0{1 + which},{end},{state},{plan},{refund}")
+    (tmp_path / "contracts.csv").write_text("\n".join(lines) + "\n")
+    columns = {"state": {"kind": "category"}, "plan": {"kind": "category"}, "refund": {"kind": "number"}}
+    contract = history(
+        {"contracts": {"kind": "intervals", "begin": "begin", "end": "end", "columns": columns}},
+        {"event": "end", "table": "contracts", "horizon_days": 30},
+        until="2024-11-01",
+    )
+    leaks = find_leaks(contract, prepare(contract, tmp_path, tmp_path / "out"), tmp_path)
+    assert {leak.place for leak in leaks} == {"contracts.state", "contracts.refund"}
+    assert "right in 900 of 900 rows, of which 210 have" in leaks[0].reason
+
+
 def test_what_nearly_everybody_has_every_month_is_no_warning(tmp_path):
     """Balances at the end of each month until a client leaves; one month of one client is missing."""
     clients, balances = ["customer,begin,end"], ["customer,at"]

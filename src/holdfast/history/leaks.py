@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from holdfast.history.leak import Leak, set_scene
 from holdfast.history.leaks_of_attributes import leaks_of_attributes
 from holdfast.history.leaks_of_clocks import leaks_of_clocks
+from holdfast.history.leaks_of_ends import leaks_of_ends
 from holdfast.history.leaks_of_events import leaks_of_events
 from holdfast.history.leaks_of_intervals import leaks_of_intervals
 from holdfast.history.prepare import opened
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 SAMPLE_ROWS = 1_000_000
 """More rows than these are not judged: customers are sampled."""
 
-_LOOKS = (leaks_of_attributes, leaks_of_intervals, leaks_of_events)
+_LOOKS = (leaks_of_attributes, leaks_of_intervals, leaks_of_ends, leaks_of_events)
 
 
 def find_leaks(
