@@ -34,7 +34,7 @@ REHEARSAL_ROWS = 150_000
 MANY_MORE = 1.5
 """A rehearsal on fewer times a fold's rows would tell what the fold has told."""
 
-SEARCH = 0.7
+SEARCH = 0.6
 """Of the budget, for the search; the rest is the rehearsal's."""
 
 _CORES = 2

@@ -24,7 +24,7 @@ from holdfast.training.extent import ORDER
 from holdfast.training.fitting import Rows
 from holdfast.training.metrics import row_log_loss
 from holdfast.training.narrow import narrow
-from holdfast.training.recipes import SINGLE
+from holdfast.training.recipes import BOOSTERS, SINGLE
 from holdfast.training.search import Candidate, Plan
 from holdfast.training.staged import Judged, family, family_seconds, judged_logits
 
@@ -285,14 +285,22 @@ def _plans(
     members = [name for name in plans if name not in _WEAK]
     if blend and len(members) > 1:
         Z = np.column_stack([plans[name][1] for name in members])
-        weights = (
-            blend_weights(Z[seen], found.y[seen], smallest=SMALLEST_WEIGHT)
-            if seen.any()
-            else np.full(len(members), 1 / len(members))
-        )
+        weights = _untried(members)
+        if seen.any():
+            weights = blend_weights(Z[seen], found.y[seen], smallest=SMALLEST_WEIGHT)
         first = [(plans[name][0].first[0][0], float(w)) for name, w in zip(members, weights, strict=True)]
         plans["blend"] = (Plan(tuple(pair for pair in first if pair[1] > 0)), Z @ weights)
     return plans
+
+
+def _untried(members: list[str]) -> NDArray[np.float64]:
+    """Weights of a blend where no earlier period tells: the same for all boosters.
+
+    How far a curve may be trusted beyond the months that it has seen is what an earlier period would tell.
+    """
+    counted = np.array([name in BOOSTERS for name in members], dtype=np.float64)
+    counted = counted if counted.any() else np.ones(len(members))
+    return np.asarray(counted / counted.sum())
 
 
 def _choose(found: Rolling, seen: NDArray[np.bool_]) -> tuple[str, dict[str, bool]]:
