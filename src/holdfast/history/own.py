@@ -18,6 +18,7 @@ from sqlglot import exp
 from holdfast.contract.types import Kind
 from holdfast.history.clocks import instant, visible
 from holdfast.history.feature import HistoryFeature
+from holdfast.history.own_alike import insist_alike
 from holdfast.history.own_checks import QueryError, checked
 from holdfast.history.own_types import kind_of_value, sql_type
 from holdfast.history.problems import HistoryError
@@ -63,7 +64,14 @@ def own_sql(
         looks: rows of `holdfast.history.moments.moments`: ``as_of``, ``w7``, …, naive UTC.
         dialect: ``duckdb``, ``postgres`` or ``spark``.
         spine: name of the table of (_customer, as_of): whose rows the query sees.
+
+    Raises:
+        QueryError: it is not known to give in that dialect's engine what it gives in DuckDB.
     """
+    if dialect != "duckdb":
+        insist_alike(
+            str(feature.query), dialect, history.files.get(feature.name, f"[features], {feature.name}")
+        )
     kind = {Kind.INTEGER: "BIGINT", Kind.BOOLEAN: "BOOLEAN", Kind.CATEGORY: "TEXT"}.get(
         feature.kind, "DOUBLE"
     )

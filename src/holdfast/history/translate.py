@@ -38,6 +38,9 @@ def _postgres(node: exp.Expr) -> exp.Expr:
 def _spark(node: exp.Expr) -> exp.Expr:
     if _is_epoch(node):
         return exp.Anonymous(this="UNIX_MICROS", expressions=[exp.cast(node.expressions[0], "TIMESTAMPLTZ")])
+    if isinstance(node, exp.DateDiff):  # midnights between, as everywhere else; Spark counts whole days
+        dates = [exp.cast(one, "DATE") for one in (node.this, node.expression)]
+        return exp.Anonymous(this="DATEDIFF", expressions=dates)
     if isinstance(node, exp.PercentileCont):  # Spark's own function of that name takes no column
         return exp.Anonymous(this="PERCENTILE", expressions=[node.this, node.expression])
     return _exact(node)

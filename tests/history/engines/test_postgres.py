@@ -5,7 +5,7 @@ from __future__ import annotations
 import psycopg
 import pytest
 from alike import unlike
-from database_worlds import CHURN, contract, odd, world
+from database_worlds import ALIKE, CHURN, contract, odd, with_alike, world
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
@@ -60,6 +60,13 @@ def test_what_is_built_in_postgresql_equals_what_is_built_from_files(at, tmp_pat
     assert one.select("customer", "as_of").equals(other.select("customer", "as_of"))
     assert not unlike(one, other)
     assert one["plans_price_to_plan_median"].null_count() < one.height
+
+
+def test_own_features_of_every_function_that_may_be_used_are_equal(at, tmp_path):
+    world(3).into(at)
+    files, _, place, _ = both(with_alike(contract("end", "UTC")), at, tmp_path)
+    assert not unlike(files.frame(), place.frame())
+    assert all(files.frame()[name].n_unique() > 1 for name in ALIKE)
 
 
 def test_pieces_change_nothing(at, tmp_path, monkeypatch):
