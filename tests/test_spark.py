@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 import polars as pl
 import pytest
 from alike import unlike
-from database_worlds import contract, odd, world
+from database_worlds import contract, odd, with_alike, world
 from real_spark import RealSpark, SparkUnavailableError
 
 import holdfast.spark
@@ -102,6 +102,13 @@ def test_what_spark_builds_equals_what_is_built_here(spark, at, tmp_path, event,
     assert not list(tmp_path.glob(".building-*"))
 
 
+def test_own_features_of_every_function_that_may_be_used_are_equal(spark, at, tmp_path):
+    world(3).into(at)
+    history = with_alike(contract("end", "UTC"))
+    here, there = both(history, prepared(history, at, tmp_path), spark, tmp_path, labels=False)
+    assert not unlike(here.frame(), there.frame())
+
+
 def test_signs_that_mean_something_to_sql_or_a_path_are_names_levels_and_ids_like_others(spark, at, tmp_path):
     history, folder = odd(at), tmp_path / "a [b] {c} 100%"
     folder.mkdir()
@@ -109,11 +116,13 @@ def test_signs_that_mean_something_to_sql_or_a_path_are_names_levels_and_ids_lik
     assert not unlike(here.frame(), there.frame())
 
 
-def test_a_query_that_gives_a_customer_several_rows_or_that_spark_cannot_run_is_refused(spark, at, tmp_path):
+def test_a_query_that_gives_a_customer_several_rows_or_that_spark_cannot_run_is_refused(
+    spark, at, tmp_path, capfd
+):
     world(7).into(at)
     for query, said in (
         ("SELECT id AS customer, amount AS value FROM payments", "several rows for one customer"),
-        ("SELECT id AS customer, MAX(jaccard('a', status)) AS value FROM payments GROUP BY id", "each"),
+        ("SELECT id AS customer, MAX(CAST(status AS DOUBLE)) AS value FROM payments GROUP BY id", "each"),
     ):
         history = contract("end", "UTC", own=False).model_copy(update={"features": {"each": query}})
         tables = prepared(history, at, tmp_path)
@@ -121,6 +130,7 @@ def test_a_query_that_gives_a_customer_several_rows_or_that_spark_cannot_run_is_
             build_in_spark(history, tables, tmp_path / "p.parquet", spark=spark)
         assert said in str(raised.value)
     assert not (tmp_path / "p.parquet").exists()
+    assert capfd.readouterr().err == ""  # no trace of Java's beside the one error
 
 
 def dirtied(table):

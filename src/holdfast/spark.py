@@ -129,9 +129,12 @@ class Spark:
     def _opened(self, opened: ExitStack) -> SparkSession:
         from pyspark import SparkConf, SparkContext  # noqa: PLC0415 - an extra
         from pyspark.java_gateway import launch_gateway  # noqa: PLC0415 - as above
+        from pyspark.logger import PySparkLogger  # noqa: PLC0415 - as above
         from pyspark.sql import SparkSession  # noqa: PLC0415 - as above
 
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # of the executors, too
+        for name in ("SQLQueryContextLogger", "DataFrameQueryContextLogger"):
+            PySparkLogger.getLogger(name).disabled = True  # they print traces beside what `told` says
         conf = SparkConf()
         conf.setAll(list(self._conf(self._work).items()))
         with self.log.open("wb") as log:
@@ -163,18 +166,19 @@ class Spark:
             found |= {"spark.driver.bindAddress": "127.0.0.1", "spark.driver.host": "127.0.0.1"}
         return found
 
-    def run(self, work: Callable[[], T], progress: Progress | None = None) -> T:
+    def run(self, work: Callable[[], T], progress: Progress | None = None, *, where: str | None = None) -> T:
         """Do what Spark works at for long; say how far it is, and give up where no executor is left.
 
         Args:
             work: calls Spark.
             progress: told of tasks that are done; a stage of unknown length has begun.
+            where: what errors name; the master, unless given.
 
         Raises:
             SparkError: as Spark, or an executor, says.
         """
         context = self._begun.sparkContext
-        with self.told(), ThreadPoolExecutor(1, thread_name_prefix="holdfast-spark") as pool:
+        with self.told(where), ThreadPoolExecutor(1, thread_name_prefix="holdfast-spark") as pool:
             job = pool.submit(work)
             try:
                 self._watch(job, context.statusTracker(), progress or NullProgress())

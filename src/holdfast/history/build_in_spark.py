@@ -136,7 +136,7 @@ class _Tables:
         with self._spark.told(place):
             query = own_sql(self._history, feature, self._looks.to_dicts(), dialect="spark")
             self.session.sql(query).persist().createOrReplaceTempView(name)
-            found = self._spark.run(lambda: self.session.sql(twice).collect())
+            found = self._spark.run(lambda: self.session.sql(twice).collect(), where=place)
         if found:
             raise QueryError(
                 f'The query gives several rows for one customer, such as "{found[0][0]}".',
