@@ -167,6 +167,19 @@ def test_a_known_at_that_is_a_day_alone_is_that_days_end(tmp_path):
     assert str(found.until) == "2024-03-30 23:00:00"  # of which midnight of the zone is all known
 
 
+def test_a_begin_that_is_corrected_later_judges_no_row_anew(tmp_path):
+    sales = (
+        "customer,at,known,amount,sort\na,2024-02-01,,1,Sale\na,2024-03-10,,1,Sale\nb,2024-03-10,,1,Sale\n"
+    )
+    told = "customer,joined,seen\na,2024-03-01,2024-03-02\nb,,2024-03-02\n"
+    tables = {"sales": SALES, "customers": CUSTOMERS | {"known": "seen"}}
+    for corrections in ("", "a,2023-01-01,2024-06-01\nb,2024-04-01,2024-06-01\n"):
+        files = {"sales.csv": sales, "customers.csv": told + corrections}
+        found = rows(prepared(tmp_path, tables, files), "sales")
+        kept = found.select("_customer", pl.col("_time").dt.strftime("%m-%d")).rows()
+        assert kept == [("a", "03-10"), ("b", "03-10")]
+
+
 @pytest.mark.parametrize(
     ("at", "until"),
     [

@@ -93,7 +93,9 @@ class Settler:
         if name == self._register:
             db.execute(
                 "CREATE OR REPLACE TEMP TABLE register AS "
-                f"SELECT _customer, min(_day) AS _day FROM ({judged}) WHERE _why IS NULL GROUP BY _customer"
+                # As first told: what is corrected later must not judge rows that were read before.
+                "SELECT _customer, array_agg(_day ORDER BY _known, _day NULLS FIRST)[1] AS _day "
+                f"FROM ({judged}) WHERE _why IS NULL GROUP BY _customer"
             )
         return kept, rejected, examples
 

@@ -72,7 +72,9 @@ def canonical_tables(history: History, held: Mapping[str, Held], scope: Scope) -
         if name == register:
             day = moment(f"date_trunc('day', {wall('_begin', zone)})", zone)
             good = f"FROM _{name}_judged WHERE _why IS NULL GROUP BY _customer"
-            yield "_register", f"SELECT _customer, min({day}) AS _day {good}"
+            # As first told: what is corrected later must not judge rows that were read before.
+            first = f"(array_agg({day} ORDER BY _known, {day} NULLS FIRST))[1]"
+            yield "_register", f"SELECT _customer, {first} AS _day {good}"
         yield quoted(name), _kept(history, name, scope)
 
 
