@@ -83,9 +83,15 @@ def test_training_tells_each_period_beside_what_knows_less(trained):
     assert trained["test"]["log_loss"] == pytest.approx(model["log_loss"])
     assert model["log_loss"] < next(row for row in last if row["who"] == "base rate so far")["log_loss"]
     assert set(trained["backtest"]["dropped"].values())
+    told = {name for name, value in model.items() if value is not None}
+    assert told >= {"roc_auc", "lift_top_decile", "profit_per_customer", "calibration_slope", "learned_rate"}
     report = (trained["files"]["report"], trained["files"]["model_card"])
-    for path in report:
-        assert "Period by period" in Path(path).read_text(encoding="utf-8")
+    page, card = (Path(path).read_text(encoding="utf-8") for path in report)
+    assert "Period by period" in card
+    figures = ("AUC", "Log loss", "Brier", "Cal. error", "Intercept", "Slope", "Lift", "Gain")
+    naive = ("Left, known before", "Log loss of that base rate", "AUC of the rule", "Gain of the rule")
+    for said in (*figures, *naive, "how the base rate drifts", "Still there, seen (Kaplan-Meier)"):
+        assert said in page.partition("Period by period")[2], said
 
 
 @pytest.mark.usefixtures("trained")

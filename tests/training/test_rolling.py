@@ -92,6 +92,20 @@ def test_no_prediction_depends_on_a_label_that_was_not_known_when_its_period_beg
             assert (other.probability[name][here] == found.probability[name][here]).all()
 
 
+def test_no_prediction_depends_on_features_of_others_that_did_not_teach_it(done):
+    """Medians, knots, bins and the choice of features are learned in each training period alone."""
+    examples, found = done
+    for number in (examples.schedule.judged[0], examples.schedule.judged[-1]):
+        begin = examples.schedule.periods[number].begin
+        taught = pl.col("as_of") + timedelta(days=HORIZON) <= begin
+        strange = pl.when(taught | (pl.col("as_of") == begin)).then(pl.col("x", "z")).otherwise(1e6)
+        _, other = run(table().with_columns(strange), MODELS[:1])
+        here = found.period == number
+        own, anew = (by.probability[MODELS[0]][here] for by in (found, other))
+        assert (own == anew).all()
+        assert other.features[number] == found.features[number]
+
+
 def test_labels_that_were_known_do_change_predictions(done):
     examples, found = done
     number = examples.schedule.judged[-1]
