@@ -4,8 +4,8 @@
    product's defaults. The last period whose labels are known is judged by what was known when it began.
 2. A simulated telco, whose true probabilities are known. Train as above and hold every prediction of the
    backtest, and of the last period, against the truth: mean absolute difference, AUC beside the truth's own,
-   calibration slope; survival after one to three months. Beside it the naive way: a table of today's values,
-   split at random.
+   calibration slope; survival after one to three months, as of the tables' end. Beside it the naive way: a
+   table of today's values, split at random.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from datetime import timedelta
+from datetime import UTC, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,8 @@ import polars as pl
 from sklearn.metrics import roc_auc_score
 
 from holdfast.contract.load import load_history
+from holdfast.history.build import build, folder_of
+from holdfast.history.prepare import prepare
 from holdfast.training.history import train_history
 from holdfast.training.metrics import calibration_line
 
@@ -131,7 +133,27 @@ def against_the_truth(world: Path, horizon: int, work: Path, settings: dict[str,
     say(chosen=found.chosen, features=found.backtest.kept, seconds=seconds)
     if found.survival is not None:
         say(survival=found.survival.metrics)
+        time_to_churn(trained, history, world, work / f"home {horizon}")
     naive(world, told.filter(pl.col("period") == found.backtest.last), timedelta(days=horizon))
+
+
+def time_to_churn(trained: Trained, history: History, world: Path, home: Path) -> None:
+    """Survival as of the tables' end, beyond which no training saw anything, beside the truth."""
+    prepared = prepare(history, world, folder_of(home, history))
+    end = prepared.until.replace(tzinfo=UTC)
+    built = build(history, prepared, home / "end.parquet", as_of=[end], labels=False)
+    truth = pl.read_parquet(world / "oracle" / "truth.parquet").filter(pl.col("as_of") == end.date())
+    both = trained.model.survival(built.frame()).join(truth, on="customer_id")
+    for month in (1, 2, 3):
+        p = 1 - both[f"survival_{month}"].to_numpy()
+        true = both[f"churn_{30 * month}"].to_numpy().astype(float)
+        say(
+            protocol=f"time to churn, {30 * month} days",
+            rows=both.height,
+            away_from_truth=float(np.abs(p - true).mean()),
+            mean_predicted=float(p.mean()),
+            mean_true=float(true.mean()),
+        )
 
 
 def naive(world: Path, judged: pl.DataFrame, horizon: timedelta) -> None:
