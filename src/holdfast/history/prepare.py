@@ -105,9 +105,9 @@ def prepare(
 
     A row is rejected, with its reason, that has no customer or time, a time that cannot be read, in the
     future (or after the contract's ``until``), before 1900 or before the customer's own begin in the table of
-    customers (by day, as it was first told); an event known before it happened; an end before its begin; a row
-    of a customer that the table of customers does not have; one of two versions of an id known at the same
-    moment, of which the last one counts. A known-at that is a day alone counts as that day's end.
+    customers (by day, as first told); an event known before it happened; an end before its begin; a row of a
+    customer that the table of customers does not have; one of two versions of an id known at the same moment,
+    of which the last one counts. A known-at that is a day alone counts as that day's end.
 
     Args:
         history: the contract.
