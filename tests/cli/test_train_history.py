@@ -5,6 +5,7 @@ import shutil
 from contextlib import redirect_stdout
 from datetime import date, timedelta
 from io import StringIO
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -116,6 +117,14 @@ def test_everyone_eligible_is_scored_as_of_a_moment(shop, holdfast):
     assert told["model_version"] == "v1"
     assert answers["churn_probability"].is_between(0, 1).all()
     assert answers["expected_months"].is_between(0, 120).all()
+    curve = answers.select((1 - pl.col("churn_probability")).alias("horizon"), "^survival_.*$")
+    assert curve.columns == [
+        "horizon",
+        "survival_3",
+        "survival_6",
+        "survival_12",
+    ]  # after two months and later
+    assert all((later <= earlier).all() for earlier, later in pairwise(curve.get_columns()))
     # nothing that happened later changes an answer
     (shop / "earlier").mkdir()
     (shop / "earlier" / "churn.toml").write_text(TOML)

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 BATCH_ROWS = 20_000
 EXPECTED = "expected_months"
+CURVE = {f"survival_{month}": month for month in (3, 6, 12)}
+"""Columns that say how likely a customer is still there after so many months of 30 days."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,8 +180,8 @@ def score_history(
 ) -> HistorySummary:
     """Give everyone eligible at ``as_of`` a churn probability.
 
-    The answers have the columns of `holdfast.scoring.score_file`, with ``expected_months`` until churn where
-    the model learned that. They appear when all is done, or not at all.
+    The answers have the columns of `holdfast.scoring.score_file`, and where the model learned the time until
+    churn those of `CURVE` and ``expected_months``. They appear when all is done, or not at all.
 
     Args:
         model: learned from the history.
@@ -238,16 +240,18 @@ def score_history(
 
 def described_schema(model: Model, reasons: int) -> pl.Schema:
     """The columns of the answers about a history's customers."""
-    more = {EXPECTED: pl.Float64()} if model.knows_survival else {}
+    more = dict.fromkeys((*CURVE, EXPECTED), pl.Float64()) if model.knows_survival else {}
     return pl.Schema({**answer_schema(reasons), **more})
 
 
 def score_described(model: Model, batch: RawBatch, reasons: int) -> Part:
-    """The answers about some customers as they are described at a moment, with the months expected."""
+    """The answers about some customers as described at a moment, with how long they are expected to stay."""
     conformed = model.conform(batch.frame, first_row=batch.first_row, rows=batch.numbered)
     answers = model.answer(conformed, reasons=reasons)
     if model.knows_survival:
-        answers = answers.with_columns(pl.Series(EXPECTED, model.survival_of(conformed.frame)[2]))
+        curve, _, expected = model.survival_of(conformed.frame)
+        told = {name: curve[:, month - 1] for name, month in CURVE.items()} | {EXPECTED: expected}
+        answers = answers.with_columns(pl.Series(name, values) for name, values in told.items())
     ids = conformed.ids.hash().to_numpy()
     answers = answers.match_to_schema(described_schema(model, reasons))
     return Part(answers, conformed.rejects.match_to_schema(MALFORMED), conformed.counts, 0, 0, ids, 0.0)
