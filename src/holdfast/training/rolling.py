@@ -253,7 +253,7 @@ def decide_in_order(found: Rolling, judged: Sequence[int], last: int, *, blend: 
             found.decided[number][name] = Decided(plan, calibrator)
             own = found.probability.setdefault(name, np.full(n, np.nan))
             own[here] = calibrator.probability(logit[here])
-        found.chosen[number], found.within = _choose(found, seen)
+        found.chosen[number], found.within = _choose(found, seen, found.decided[number])
         found.pipeline[here] = found.probability[found.chosen[number]][here]
 
 
@@ -303,7 +303,9 @@ def _untried(members: list[str]) -> NDArray[np.float64]:
     return np.asarray(counted / counted.sum())
 
 
-def _choose(found: Rolling, seen: NDArray[np.bool_]) -> tuple[str, dict[str, bool]]:
+def _choose(
+    found: Rolling, seen: NDArray[np.bool_], decided: dict[str, Decided]
+) -> tuple[str, dict[str, bool]]:
     """The simplest candidate within noise of the best on the rows ``seen``, and which were within it.
 
     Noise is one standard error of the mean difference in log loss, customers taken as they are: all rows of
@@ -311,7 +313,9 @@ def _choose(found: Rolling, seen: NDArray[np.bool_]) -> tuple[str, dict[str, boo
     """
     names = list(found.probability)
     if not seen.any():
-        usual = next((name for name in ("blend", *ORDER) if name in names), names[0])
+        usual = next((name for name in ORDER if name in names), names[0])
+        if "blend" in names and len(decided["blend"].plan.first) > 1:
+            usual = "blend"
         return usual, dict.fromkeys(names, True)
     losses = {name: row_log_loss(found.y[seen], found.probability[name][seen]) for name in names}
     best = min(losses.values(), key=lambda loss: float(loss.mean()))
