@@ -25,7 +25,7 @@ from holdfast.contract.history import History
 from holdfast.history.build import build
 from holdfast.history.catalogue import catalogue
 from holdfast.history.engines.duck import EngineError
-from holdfast.history.prepare import Prepared, TableCounts
+from holdfast.history.prepared import Prepared, TableCounts
 
 THREADS = 2
 MOST_MEMORY = 16_384

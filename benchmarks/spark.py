@@ -24,7 +24,7 @@ from holdfast.contract.infer import infer_contract
 from holdfast.history.build import build
 from holdfast.history.build_in_spark import build_in_spark
 from holdfast.history.catalogue import catalogue
-from holdfast.history.prepare import Prepared, TableCounts
+from holdfast.history.prepared import Prepared, TableCounts
 from holdfast.scoring import score_file
 from holdfast.scoring.in_spark import score_file_in_spark
 from holdfast.settings import Settings

@@ -16,7 +16,8 @@ from holdfast.history.catalogue import MOST, catalogue, feature_named
 from holdfast.history.compile import feature_sql
 from holdfast.history.live_files import FileFeatures
 from holdfast.history.moments import moments
-from holdfast.history.prepare import opened, prepare
+from holdfast.history.prepare import prepare
+from holdfast.history.prepared import opened
 from holdfast.history.spine import spine_sql
 
 CHURN = {"event": "end", "table": "plans", "horizon_days": 30}

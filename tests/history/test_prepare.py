@@ -9,7 +9,8 @@ import pytest
 import sqlalchemy as sa
 from small_histories import history
 
-from holdfast.history.prepare import opened, prepare
+from holdfast.history.prepare import prepare
+from holdfast.history.prepared import opened
 from holdfast.history.problems import HistoryError
 from holdfast.settings import Settings
 

@@ -13,13 +13,15 @@ import polars as pl
 from holdfast.contract.history import History
 from holdfast.history.labels import labels_sql
 from holdfast.history.moments import moments, snapshots
-from holdfast.history.prepare import Prepared, prepare
+from holdfast.history.prepare import prepare
 from holdfast.history.spine import spine_sql
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
     from pathlib import Path
+
+    from holdfast.history.prepared import Prepared
 
 ECONOMICS = {"customer_value": 100.0, "contact_cost": 1.0, "offer_cost": 5.0, "success_rate": 0.2}
 

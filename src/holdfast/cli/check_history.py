@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from holdfast.cli.session import Session
     from holdfast.contract.history import History
     from holdfast.history.leak import Leak
-    from holdfast.history.prepare import Prepared, TableCounts
+    from holdfast.history.prepared import Prepared, TableCounts
     from holdfast.history.sensitivity import Sensitivity, Variant
 
 MOST_REASONS = 6

@@ -24,7 +24,7 @@ from holdfast.history.moments import built_moments
 from holdfast.history.of_peers import PEERS, peers_sql, with_peers
 from holdfast.history.own import own_sql
 from holdfast.history.own_checks import QueryError
-from holdfast.history.prepare import opened
+from holdfast.history.prepared import opened
 from holdfast.history.problems import HistoryError
 from holdfast.history.settle import quoted
 from holdfast.history.spine import spine_sql
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from holdfast.contract.history import History
     from holdfast.history.engines.duck import Duck
     from holdfast.history.feature import HistoryFeature
-    from holdfast.history.prepare import Prepared
+    from holdfast.history.prepared import Prepared
     from holdfast.progress import Progress
 
 PIECE = 10_000_000

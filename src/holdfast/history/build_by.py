@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from holdfast.contract.history import History
     from holdfast.history.build import Built
-    from holdfast.history.prepare import TableCounts
+    from holdfast.history.prepared import TableCounts
     from holdfast.progress import Progress
     from holdfast.settings import Settings
 

@@ -17,7 +17,8 @@ from holdfast.history.moments import built_moments
 from holdfast.history.of_peers import PEERS, with_peers
 from holdfast.history.own import own_sql
 from holdfast.history.own_checks import QueryError
-from holdfast.history.prepare import TableCounts, insist_usable
+from holdfast.history.prepare import insist_usable
+from holdfast.history.prepared import TableCounts
 from holdfast.history.settle import quoted
 from holdfast.history.spans import since_of, until_of
 from holdfast.history.times import INSTANT

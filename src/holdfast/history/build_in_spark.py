@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     from holdfast.contract.history import History
     from holdfast.history.feature import HistoryFeature
-    from holdfast.history.prepare import Prepared
+    from holdfast.history.prepared import Prepared
     from holdfast.progress import Progress
     from holdfast.spark import Spark
 

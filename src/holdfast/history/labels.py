@@ -53,7 +53,7 @@ def labels_sql(history: History, until: datetime) -> str:
 
     Args:
         history: the contract.
-        until: up to which all is known (naive UTC), as `holdfast.history.prepare.Prepared` says.
+        until: up to which all is known (naive UTC), as `holdfast.history.prepared.Prepared` says.
     """
     builders = {
         ChurnEvent.END: _by_end,

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from holdfast.contract.history import History
     from holdfast.history.engines.duck import Duck
-    from holdfast.history.prepare import Prepared
+    from holdfast.history.prepared import Prepared
 
 FEWEST = 20
 """Customers that must show a thing before it is said."""

@@ -15,7 +15,7 @@ from holdfast.history.leaks_of_clocks import leaks_of_clocks
 from holdfast.history.leaks_of_ends import leaks_of_ends
 from holdfast.history.leaks_of_events import leaks_of_events
 from holdfast.history.leaks_of_intervals import leaks_of_intervals
-from holdfast.history.prepare import opened
+from holdfast.history.prepared import opened
 from holdfast.history.sensitivity import sample
 from holdfast.progress import NullProgress
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from holdfast.contract.history import History
-    from holdfast.history.prepare import Prepared
+    from holdfast.history.prepared import Prepared
     from holdfast.progress import Progress
     from holdfast.settings import Settings
 

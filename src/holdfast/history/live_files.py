@@ -15,7 +15,7 @@ from holdfast.history.catalogue import catalogue
 from holdfast.history.moments import moments
 from holdfast.history.of_peers import PEERS, peers_sql, with_peers
 from holdfast.history.own import own_sql
-from holdfast.history.prepare import last_prepared, opened
+from holdfast.history.prepared import last_prepared, opened
 from holdfast.history.problems import HistoryError
 from holdfast.history.settle import quoted
 from holdfast.history.spine import spine_sql
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from holdfast.contract.history import History
     from holdfast.history.engines.duck import Duck
-    from holdfast.history.prepare import Prepared
+    from holdfast.history.prepared import Prepared
 
 DAYS = 4
 """Days whose medians of everybody are kept."""

@@ -33,7 +33,7 @@ def snapshots(clock: Clock, since: datetime, until: datetime) -> list[datetime]:
 
     Args:
         clock: of the contract.
-        since: the first event, naive UTC (`holdfast.history.prepare.Prepared`).
+        since: the first event, naive UTC (`holdfast.history.prepared.Prepared`).
         until: up to which all is known, naive UTC.
 
     Raises:

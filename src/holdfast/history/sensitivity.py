@@ -18,7 +18,7 @@ from holdfast.history.clocks import latest
 from holdfast.history.labels import labels_sql
 from holdfast.history.leaks_of_clocks import filled_in_later
 from holdfast.history.moments import moments, snapshots
-from holdfast.history.prepare import opened
+from holdfast.history.prepared import opened
 from holdfast.history.problems import HistoryError
 from holdfast.history.settle import literal, quoted
 from holdfast.history.spine import spine_sql
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from holdfast.history.engines.duck import Duck
-    from holdfast.history.prepare import Prepared
+    from holdfast.history.prepared import Prepared
     from holdfast.progress import Progress
 
 SAMPLE_ROWS = 5_000_000
