@@ -226,8 +226,10 @@ def _headline(done: Trained) -> Iterator[str]:
     if found.backtest is None:
         yield f"\nOn {rows:,} customers that it never saw, {left:,} of whom left:"
     else:
+        # of a month with several snapshots customers count several times
+        who = "customers" if found.backtest.last.count("-") > 1 else "examples"
         yield (
-            f"\nOn {rows:,} customers as of {found.backtest.last}, {left:,} of whom left, by a model that "
+            f"\nOn {rows:,} {who} as of {found.backtest.last}, {left:,} of whom left, by a model that "
             "learned only what was known by then:"
         )
     if test["roc_auc"] is not None:

@@ -14,8 +14,6 @@ from holdfast.training.linear import fit_spline_logistic
 from holdfast.training.metrics import calibration_line, evaluate_predictions
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from numpy.typing import NDArray
 
     from holdfast.contract import Contract, Economics
@@ -112,7 +110,7 @@ def backtest_of(
         built: the measured and the deployed model.
     """
     plan = examples.schedule
-    rule = rule_feature(contract, table)
+    rule = rule_feature(examples.frame, table)
     periods = figures_by_period(
         examples, contract, rolling, *last, rule=rule, threshold=threshold, economics=economics
     )
@@ -144,14 +142,19 @@ def _predictions(
     )
 
 
-def rule_feature(contract: Contract, table: str) -> str | None:
-    """The feature of the recency rule: days since the churn table's last event, else since joining."""
-    names = list(contract.inputs)
+def rule_feature(frame: pl.DataFrame, table: str) -> str | None:
+    """The feature of the recency rule: days since the churn table's last event, else since joining.
+
+    One that most rows have: of a table of cancellations nobody who is still there has an event.
+
+    Args:
+        frame: features of the examples.
+        table: whose events or ends say who left.
+    """
+    known = [name for name in frame.columns if 2 * frame[name].null_count() < frame.height]
     wanted = [f"{table}_{_RULES[0]}"]
-    wanted += [
-        name for ending in (_RULES[1], _RULES[0], _RULES[2]) for name in names if name.endswith(ending)
-    ]
-    return next((name for name in wanted if name in names), None)
+    wanted += [name for end in (_RULES[1], _RULES[0], _RULES[2]) for name in known if name.endswith(end)]
+    return next((name for name in wanted if name in known), None)
 
 
 def figures_by_period(
@@ -241,8 +244,3 @@ def _rule(
         return np.full(len(judged), float(y.mean()))
     curve = fit_spline_logistic(X, y, encoder.slots, [1.0])[0]
     return np.asarray(expit(curve.logit(encoder.transform(program.frame(examples.frame[judged])))))
-
-
-def drift_of(periods: Sequence[float]) -> float:
-    """How far the base rate moved at most between two periods in a row; 0 with fewer than two."""
-    return float(np.abs(np.diff(periods)).max()) if len(periods) > 1 else 0.0
