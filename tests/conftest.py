@@ -34,6 +34,11 @@ DATABASES = ("sqlite", "postgres")
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest file begins first: at the end two of three processes would wait for it."""
+    items.sort(key=lambda item: item.path.name != "test_spark.py")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _no_settings_of_this_machine(tmp_path_factory) -> Iterator[None]:
     """What the developer has set for Holdfast, in the environment or in .env, changes no test."""
