@@ -54,7 +54,8 @@ ALIKE = {
     "low": "QUANTILE_CONT(amount, 0.25)",
     "apart": "STDDEV(amount)",
     "together": "CORR(amount, items)",
-    "rounded": "ROUND(AVG(amount), 1)",
+    "rounded": "ROUND(AVG(amount) + ROUND(MAX(amount), 2), 1)",
+    "cents": "ROUND(COUNT(*) + 0.675, 2)",
     "rest": "SUM(items) % 3",
     "failed": "SUM(IF(status = 'Failed', 1, 0)) / NULLIF(COUNT(*), 0)",
     "greatest": "GREATEST(MAX(amount), 10)",
@@ -64,17 +65,41 @@ ALIKE = {
     "begins": "MAX(SUBSTRING(status, 1, 2))",
     "like_it": "COUNT(*) FILTER (WHERE REGEXP_MATCHES(status, 'ail') OR status ILIKE 'p%')",
     "quarter": "COUNT(*) FILTER (WHERE at >= :as_of - INTERVAL 3 MONTH)",
+    "halves": "ROUND(SUM(items) / 2)",
+    "half_below": "ROUND(MIN(items) / 2 - 5)",
+    "around": "CEIL(AVG(amount)) + FLOOR(MIN(amount)) + ABS(MIN(amount) - 100)",
+    "grown": "EXP(AVG(amount) / 1000)",
+    "paid": "COALESCE(MAX(CASE WHEN status = 'Paid' AND online THEN amount END), LEAST(MIN(amount), 1))",
+    "letters": "MAX(LENGTH(status))",
+    "two": "MAX(UPPER(LEFT(status, 2)))",
+    "all_online": "BOOL_AND(online)",
+    "parts": "SUM(EXTRACT(year FROM at) + EXTRACT(month FROM at) + EXTRACT(day FROM at))",
+    "minutes": "SUM(EXTRACT(minute FROM at) + CAST(items AS DOUBLE))",
 }
 """Values of own features of payments that every engine gives alike."""
+
+_STEPS = """\
+SELECT id AS customer,
+    SUM(DATE_DIFF('day', before, at)) + SUM(DATE_DIFF('day', at, later)) + MAX(place) AS value
+FROM (
+    SELECT id, at, LAG(at) OVER (PARTITION BY id ORDER BY at) AS before,
+        LEAD(at) OVER (PARTITION BY id ORDER BY at) AS later,
+        ROW_NUMBER() OVER (PARTITION BY id ORDER BY at) AS place
+    FROM payments
+) AS steps
+GROUP BY id
+"""
+
+ALIKE_QUERIES = {
+    name: f"SELECT id AS customer, {value} AS value FROM payments GROUP BY id"  # noqa: S608 - ours
+    for name, value in ALIKE.items()
+} | {"steps": _STEPS}
+"""Own features that every engine gives alike; each function that may be used is in one of them."""
 
 
 def with_alike(history: History) -> History:
     """The history with these features, and nothing generated."""
-    own = {
-        name: f"SELECT id AS customer, {value} AS value FROM payments GROUP BY id"  # noqa: S608 - ours
-        for name, value in ALIKE.items()
-    }
-    return history.model_copy(update={"features": own, "generated": False})
+    return history.model_copy(update={"features": ALIKE_QUERIES, "generated": False})
 
 
 def contract(event: str, zone: str, *, own: bool = True, until: str | None = "2024-12-01") -> History:

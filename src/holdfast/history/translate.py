@@ -11,7 +11,8 @@ from holdfast.history.feature import LONGEST_NAME, named
 def translated(sql: str, dialect: str) -> str:
     """The query, laid out to be read, for another engine.
 
-    Beside what SQLGlot does: microseconds since the epoch, exact percentiles and whole numbers of 128 bits.
+    Beside what SQLGlot does: microseconds since the epoch, exact percentiles, whole numbers of 128 bits, and
+    halves that are rounded away from zero.
 
     Args:
         sql: one query in DuckDB's dialect.
@@ -19,6 +20,8 @@ def translated(sql: str, dialect: str) -> str:
     """
     tree = sqlglot.parse_one(sql, read="duckdb")
     if dialect in _REWRITES:
+        for one in reversed([*tree.find_all(exp.Round)]):  # those inside others first
+            one.replace(_rounded(one))
         tree = tree.transform(_REWRITES[dialect])
     return tree.sql(dialect=dialect, pretty=True, max_text_width=110, normalize_functions=False)
 
@@ -44,6 +47,14 @@ def _spark(node: exp.Expr) -> exp.Expr:
     if isinstance(node, exp.PercentileCont):  # Spark's own function of that name takes no column
         return exp.Anonymous(this="PERCENTILE", expressions=[node.this, node.expression])
     return _exact(node)
+
+
+def _rounded(node: exp.Round) -> exp.Expr:
+    """As DuckDB rounds; PostgreSQL takes halves to even numbers, Spark goes by a number's decimal digits."""
+    value, unit = f"CAST({node.this.sql('duckdb')} AS DOUBLE)", 10 ** int(node.text("decimals") or 0)
+    return exp.paren(
+        sqlglot.parse_one(f"SIGN({value}) * FLOOR(ABS({value}) * {unit} + 0.5) / {unit}", read="duckdb")
+    )
 
 
 def _is_epoch(node: exp.Expr) -> bool:

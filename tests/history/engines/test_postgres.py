@@ -5,7 +5,7 @@ from __future__ import annotations
 import psycopg
 import pytest
 from alike import unlike
-from database_worlds import ALIKE, CHURN, contract, odd, with_alike, world
+from database_worlds import ALIKE_QUERIES, CHURN, contract, odd, with_alike, world
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
@@ -66,7 +66,7 @@ def test_own_features_of_every_function_that_may_be_used_are_equal(at, tmp_path)
     world(3).into(at)
     files, _, place, _ = both(with_alike(contract("end", "UTC")), at, tmp_path)
     assert not unlike(files.frame(), place.frame())
-    assert all(files.frame()[name].n_unique() > 1 for name in ALIKE)
+    assert all(files.frame()[name].n_unique() > 1 for name in ALIKE_QUERIES)
 
 
 def test_pieces_change_nothing(at, tmp_path, monkeypatch):
