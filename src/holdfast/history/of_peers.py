@@ -56,7 +56,9 @@ def peers_sql(history: History, features: Iterable[HistoryFeature]) -> str:
         history: the contract.
         features: `with_peers` of those that are built; at least one.
     """
-    rows = " UNION ALL ".join(_rows(history, feature) for feature in features)
+    rows = " UNION ALL ".join(
+        _rows(history, one.name, one.table, one.peers) for one in features if one.table and one.peers
+    )
     keys = "_feature, _day, _level"
     counted = (
         f"SELECT {keys}, _value, COUNT(*) AS _rows FROM ({rows}) AS r "
@@ -87,13 +89,11 @@ def _feature(source: Source, category: Input, number: Input) -> HistoryFeature:
     return replace(made, peers=Peers(number, category, alias, level.name))
 
 
-def _rows(history: History, feature: HistoryFeature) -> str:
-    assert feature.peers is not None  # noqa: S101 - `with_peers`
-    assert feature.table is not None  # noqa: S101 - likewise
-    number, level = feature.peers.number, f"t.{quoted(feature.peers.category.column)}"
-    value = number_columns(number, "t")[f"{number.slug}__value"]
-    there = in_force(history.tables[feature.table], "t", "m.day")
+def _rows(history: History, feature: str, table: str, peers: Peers) -> str:
+    level = f"t.{quoted(peers.category.column)}"
+    value = number_columns(peers.number, "t")[f"{peers.number.slug}__value"]
+    there = in_force(history.tables[table], "t", "m.day")
     return (
-        f"SELECT {literal(feature.name)} AS _feature, m.day AS _day, {level} AS _level, {value} AS _value "
-        f"FROM (SELECT DISTINCT day FROM moments) AS m JOIN {quoted(feature.table)} AS t ON {there}"
+        f"SELECT {literal(feature)} AS _feature, m.day AS _day, {level} AS _level, {value} AS _value "
+        f"FROM (SELECT DISTINCT day FROM moments) AS m JOIN {quoted(table)} AS t ON {there}"
     )
