@@ -173,9 +173,9 @@ def counts_from_1970(profile: Profile) -> bool:
     """Whether whole numbers under the name of a time seem to be seconds or milliseconds since 1970."""
     numbers = profile.levels["level"].cast(pl.Int64, strict=False).cast(pl.Float64)
     middle = numbers.median()
-    if middle is None or not _TIMELY.intersection(profile.words):
+    if not isinstance(middle, float) or not _TIMELY.intersection(profile.words):
         return False
-    return any(some <= float(middle) < 2 * some for some in (_SECONDS, 1_000 * _SECONDS))  # type: ignore[arg-type]
+    return any(some <= middle < 2 * some for some in (_SECONDS, 1_000 * _SECONDS))
 
 
 def pair(times: Mapping[str, Times]) -> tuple[Times, Times] | None:
