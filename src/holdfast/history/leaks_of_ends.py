@@ -58,5 +58,5 @@ def _says_ended(rows: list[int], ended: list[int]) -> str | None:
         return None
     return (
         f"it tells whether a row has ended, right in {total - wrong:,} of {total:,} rows, of which {gone:,} "
-        "have: so look states that are written once somebody has left"
+        "have, as a state does that is written once somebody has left"
     )
