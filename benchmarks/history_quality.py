@@ -47,7 +47,7 @@ def main() -> None:
     arguments.add_argument("--log", type=Path, default=here)
     arguments.add_argument("--world", type=Path, help="a simulated world; made anew unless given")
     arguments.add_argument("--customers", type=int, default=100_000, help="0: leave the simulation out")
-    arguments.add_argument("--horizons", type=int, nargs="+", choices=(30, 60, 90), default=[90], help="days")
+    arguments.add_argument("--horizons", type=int, nargs="+", choices=(30, 60, 90), default=[30, 60, 90])
     arguments.add_argument("--budget", type=float, default=180.0)
     arguments.add_argument("--models", nargs="+", default=None)
     given = arguments.parse_args()

@@ -20,7 +20,7 @@ def test_the_histories_labels_are_about_what_the_oracle_is_about(few, tmp_path):
     labelled = built.drop_nulls("churned").select(
         pl.col("customer").alias("customer_id"), pl.col("as_of").cast(pl.Date), "churned"
     )
-    both = labelled.join(few.outcomes(90), on=["customer_id", "as_of"], how="left")
-    assert both["churn_90"].null_count() == 0
+    both = labelled.join(few.outcomes(60), on=["customer_id", "as_of"], how="left")
+    assert both["churn_60"].null_count() == 0
     assert (both["left"] == (both["churned"] == 1)).all()
     assert both["left"].sum() > 100

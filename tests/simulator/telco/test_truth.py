@@ -155,9 +155,9 @@ def test_an_offers_effect_is_the_difference_that_it_makes(scene, usual):
     truth = scene.truth()
     for place, effect in enumerate(scene.traits.offers):
         offered = replace(scene.traits, leaving=scene.traits.leaving + effect)
-        found = scene.truth(traits=offered).causes.sum(axis=1)[-1] - usual[-1]
-        assert np.allclose(truth.offers[place], found, atol=2e-6)
-        assert (np.sign(truth.offers[place]) == np.sign(effect))[np.abs(effect) > 0.01].all()
+        found = scene.truth(traits=offered).causes.sum(axis=1) - usual
+        assert np.allclose(truth.offers[:, place], found, atol=2e-6)
+        assert (np.sign(truth.offers[:, place]) == np.sign(effect))[:, np.abs(effect) > 0.01].all()
         harmed = (effect > 0).mean()
         assert 0.03 < harmed < 0.45
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from holdfast.simulator.telco.calendar import Calendar
 
 _TEXT = """\
-# A simulated telco: who leaves within 90 days, judged on the first of each month.
+# A simulated telco: who leaves within 60 days, judged on the first of each month.
 version = 1
 name = "telco"
 
@@ -27,7 +27,7 @@ until = {until}  # all that happened before is in the tables; some of it became 
 [churn]
 event = "end"
 table = "subscriptions"  # a change of plan ends one and begins the next: such a customer has not left
-horizon_days = 90
+horizon_days = 60
 
 [economics]
 customer_value = 600

@@ -54,7 +54,7 @@ class Truth:
     untasted: Floats
     """(horizons, customers): the chance of leaving for any cause, to someone who knows all but the taste."""
     offers: Floats
-    """(offers, customers): what an offer made now adds to the chance of leaving within the last horizon."""
+    """(horizons, offers, customers): what an offer made now adds to the chance of leaving within each."""
 
 
 def truth_of(
@@ -78,7 +78,7 @@ def truth_of(
     """
     causes = np.empty((len(HORIZONS), len(hazard.CAUSES), taste.size), np.float32)
     untasted = np.empty((len(HORIZONS), taste.size), np.float32)
-    offers = np.empty((len(traits.offers), taste.size), np.float32)
+    offers = np.empty((len(HORIZONS), len(traits.offers), taste.size), np.float32)
     for own in range(TASTES.size):  # together, so that all have their own taste in one place
         alike = np.flatnonzero(taste == own)
         for first in range(0, alike.size, _TOGETHER):
@@ -86,7 +86,7 @@ def truth_of(
             future = _Future(traits.take(some), state.take(some), calendar, month, own)
             causes[..., some] = future.causes
             untasted[:, some] = np.einsum("hvn,nv->hn", future.left[:, : TASTES.size], belief[some])
-            offers[:, some] = future.left[-1, TASTES.size :] - future.left[-1, own]
+            offers[..., some] = future.left[:, TASTES.size :] - future.left[:, own, None]
     return Truth(causes, untasted, offers)
 
 

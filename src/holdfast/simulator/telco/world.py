@@ -239,7 +239,7 @@ def _truth(month: Month, calendar: Calendar) -> pl.DataFrame:
         columns[f"churn_{days}"] = truth.causes[place].sum(axis=0)
         columns |= {f"{cause}_{days}": truth.causes[place, number] for number, cause in enumerate(CAUSES)}
         columns[f"observable_{days}"] = truth.untasted[place]
-    columns |= {f"{offer}_{HORIZONS[-1]}": added for offer, added in zip(OFFERS, truth.offers, strict=True)}
+        columns |= {f"{offer}_{days}": truth.offers[place, number] for number, offer in enumerate(OFFERS)}
     return pl.DataFrame(columns)
 
 
