@@ -127,7 +127,7 @@ def test_list_has_every_feature_with_its_meaning(holdfast):
     found = holdfast("features", "list", "--json").json()["features"]
     assert {"visits_count_30d", "large"} <= {feature["name"] for feature in found}
     assert all(feature["doc"] for feature in found)
-    table = holdfast("features", "list", "--table", "visits").out
+    table = holdfast("features", "list", "churn.toml", "--table", "visits").out
     assert "visits_count_30d" in table
     assert "large" not in table
 

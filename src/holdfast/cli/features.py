@@ -23,11 +23,6 @@ ENGINES = ("duckdb", "postgres", "spark")
 
 features = Group("Build the features of a history, list them, and show what each means.")
 
-OfContract = Annotated[
-    Path, typer.Option("--contract", "-c", metavar="CONTRACT", help="The contract, churn.toml.")
-]
-
-
 @command(
     "holdfast features build churn.toml --as-of 2024-06-01 --out features.parquet",
     "holdfast features build churn.toml --out training.parquet",
@@ -125,10 +120,10 @@ def _built(
         yield Text(f"{rejected:,} rows of the tables were rejected{which}")
 
 
-@command("holdfast features list", "holdfast features list --contract shop/churn.toml --table transactions")
+@command("holdfast features list", "holdfast features list shop/churn.toml --table transactions")
 def list_(
     session: Session,
-    contract: OfContract = Path("churn.toml"),
+    contract: ContractFile = Path("churn.toml"),
     *,
     table: Annotated[str | None, typer.Option("--table", help="Only those of this table.")] = None,
 ) -> None:
@@ -153,7 +148,9 @@ def show(
     session: Session,
     name: Annotated[str, typer.Argument(metavar="NAME", help="The feature.")],
     *,
-    contract: OfContract = Path("churn.toml"),
+    contract: Annotated[
+        Path, typer.Option("--contract", "-c", metavar="CONTRACT", help="The contract, churn.toml.")
+    ] = Path("churn.toml"),
     engine: Annotated[
         str | None, typer.Option("--engine", help="SQL for one engine alone: duckdb, postgres or spark.")
     ] = None,
