@@ -64,11 +64,11 @@ def family(name: str, rows: int, repeats: float) -> list[Recipe]:
         name: one of `recipes.SINGLE`.
         rows: training rows of a fold.
         repeats: rows a customer in the whole table. They say much the same, so a leaf needs so many times
-            the rows that a table of single customers asks for.
+            the rows that a table of single customers asks for, and a penalty so many times the strength.
     """
     if name == "logistic_regression":
         rest = [C for C in PENALTIES if C != UNTRIED_PENALTY]
-        return [Recipe(name, {"C": C}) for C in (UNTRIED_PENALTY, *rest)]
+        return [Recipe(name, {"C": C / max(1.0, repeats)}) for C in (UNTRIED_PENALTY, *rest)]
     start = default_recipe(name, rows)
     if name in _SMALLEST_LEAF:
         leaf = _SMALLEST_LEAF[name]
