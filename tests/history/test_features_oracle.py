@@ -68,8 +68,8 @@ def of_payments(rows, as_of):
     return (
         counts(seen, within, as_of)
         | failures(seen, within, as_of)
-        | amounts("amount", seen, within)
-        | amounts("items", seen, within)
+        | amounts("amount", seen, within, as_of)
+        | amounts("items", seen, within, as_of)
         | shares(within)
         | settled(seen, within, as_of)
     )
@@ -83,6 +83,7 @@ def counts(seen, within, as_of):
     found = {f"payments_count_{n}d": len(rows) for n, rows in within.items()}
     return found | {
         "payments_count_ever": len(seen),
+        "payments_count_per_day": first and len(seen) / days(as_of - first),
         "payments_count_trend": ratio(len(within[30]) / 30, len(within[90]) / 90),
         "payments_days_since_last": last and days(as_of - last),
         "payments_days_since_first": first and days(as_of - first),
@@ -113,8 +114,9 @@ def values(rows, column):
     return [row[column] for row in rows if row[column] is not None]
 
 
-def amounts(column, seen, within):
+def amounts(column, seen, within, as_of):
     found = {}
+    ever = sum(values(seen, column))
     for n, rows in within.items():
         some = values(rows, column)
         found |= {f"{column}_sum_{n}d": sum(some), f"{column}_mean_{n}d": mean(some)}
@@ -128,7 +130,8 @@ def amounts(column, seen, within):
     last = [row for row in seen if row["_time"] == seen[-1]["_time"]]
     recent, earlier = (sum(values(within[n], column)) for n in (30, 90))
     return {f"payments_{name}": value for name, value in found.items()} | {
-        f"payments_{column}_sum_ever": sum(values(seen, column)),
+        f"payments_{column}_sum_ever": ever,
+        f"payments_{column}_sum_per_day": ever / days(as_of - seen[0]["_time"]) if seen else None,
         f"payments_{column}_max_ever": max(values(seen, column), default=None),
         f"payments_{column}_mean_last30": mean(values(newest, column)),
         f"payments_{column}_last": mean(values(last, column)),

@@ -105,3 +105,10 @@ def deviation(count: str, total: str, squares: str, step: str) -> str:
 def days_between(earlier: str, later: str) -> str:
     """Days of 24 hours from one moment to another, with fractions."""
     return f"CAST(EPOCH_US({later}) - EPOCH_US({earlier}) AS DOUBLE) / {DAY}"
+
+
+FIRST = Part("_first", "MIN(_time)")
+"""When the customer's first event was."""
+
+SINCE_FIRST = days_between(FIRST.name, "as_of")
+"""Days since then, never zero: an event counts only once it is past."""

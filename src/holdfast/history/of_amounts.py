@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from holdfast.history.expressions import Totals
+from holdfast.history.expressions import FIRST, SINCE_FIRST, Totals
 from holdfast.history.feature import Detail, Part
 from holdfast.history.windows import in_last, short_and_long, trend, within
 
@@ -33,6 +33,11 @@ def amount_features(source: Source, one: Input) -> Iterator[HistoryFeature]:
     ever = Totals(one.slug, one.told.kind, "ever")
     doc = f"Sum of {one.column} of all {source.name} ever; 0 without any."
     yield source.feature((one.slug, "sum_ever"), doc, ever.sum, ever.total, unit=one.column, empty=0)
+    doc = f"The same, divided by the days since the first of the {source.name}."
+    per_day = f"COALESCE({ever.sum}, 0) / ({SINCE_FIRST})"
+    yield source.feature(
+        (one.slug, "sum_per_day"), doc, per_day, ever.total, FIRST, unit=f"{one.column} a day"
+    )
     part = Part(f"{one.slug}__max_ever", f"MAX({one.slug}__value)")
     doc = f"Largest {one.column} of all {source.name} ever."
     yield source.feature((one.slug, "max_ever"), doc, part.name, part, unit=one.column)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from holdfast.contract.types import Kind
-from holdfast.history.expressions import DAY, Totals, days_between, deviation
+from holdfast.history.expressions import DAY, FIRST, SINCE_FIRST, Totals, days_between, deviation
 from holdfast.history.feature import FEW_LEVELS, Detail, HistoryFeature, Input, Part, Source, slug, unlike
 from holdfast.history.of_amounts import amount_features
 from holdfast.history.settle import literal, quoted
@@ -18,7 +18,6 @@ VISIT_HOURS = 12
 """Hours without an event after which the next one is another visit."""
 
 _LAST = Part("_last", "MAX(_time)")
-_FIRST = Part("_first", "MIN(_time)")
 _ROWS = Part("_rows_ever", "COUNT(*)")
 _GAP_MEAN = f"{days_between('_first', '_last')} / NULLIF(_rows_ever - 1, 0)"
 
@@ -58,6 +57,10 @@ def _counts(source: Source) -> Iterator[HistoryFeature]:
     for days in source.windows:
         yield source.count(f"count_{days}d", f"Number of {table} {in_last(days)}.", _rows_in(days))
     yield source.count("count_ever", f"Number of {table} ever.", _ROWS)
+    doc = f"Number of {table} ever, divided by the days since the first of them."
+    yield source.feature(
+        "count_per_day", doc, f"_rows_ever / ({SINCE_FIRST})", _ROWS, FIRST, unit=f"{table} a day"
+    )
     recent, earlier = short_and_long(source)
     if recent != earlier:
         above, below = _rows_in(recent), _rows_in(earlier)
@@ -70,17 +73,17 @@ def _counts(source: Source) -> Iterator[HistoryFeature]:
 
 def _recency(source: Source) -> Iterator[HistoryFeature]:
     table = source.name
-    for word, part in (("last", _LAST), ("first", _FIRST)):
+    for word, part in (("last", _LAST), ("first", FIRST)):
         doc = f"Days since the {word} of the customer's {table}."
         yield source.feature(f"days_since_{word}", doc, days_between(part.name, "as_of"), part, unit="days")
     doc = f"Time from the first to the last of the {table}, as a share of the time since the first."
-    share = f"({days_between('_first', '_last')}) / ({days_between('_first', 'as_of')})"
-    yield source.feature("active_share", doc, share, _FIRST, _LAST, unit="share")
+    share = f"({days_between('_first', '_last')}) / ({SINCE_FIRST})"
+    yield source.feature("active_share", doc, share, FIRST, _LAST, unit="share")
 
 
 def _rhythm(source: Source) -> Iterator[HistoryFeature]:
     """Time between events. Its mean needs no order: it follows from the first, the last and the count."""
-    table, ends = source.name, (_ROWS, _FIRST, _LAST)
+    table, ends = source.name, (_ROWS, FIRST, _LAST)
     doc = f"Mean days from one of the {table} to the next, ever; missing for fewer than two."
     yield source.feature("gap_mean", doc, _GAP_MEAN, *ends, unit="days")
     doc = (
@@ -94,7 +97,7 @@ def _rhythm(source: Source) -> Iterator[HistoryFeature]:
 
 def _gaps(source: Source) -> Iterator[HistoryFeature]:
     """What needs the gaps one by one."""
-    table, ends = source.name, (_ROWS, _FIRST, _LAST)
+    table, ends = source.name, (_ROWS, FIRST, _LAST)
     count = Part("_gaps", "COUNT(_gap)", "ordered")
     total = Part("_gap_total", "SUM(CAST(_gap AS HUGEINT))", "ordered")
     squares = Part("_gap_squares", "SUM(CAST(_gap AS HUGEINT) * CAST(_gap AS HUGEINT))", "ordered")
