@@ -23,6 +23,7 @@ ENGINES = ("duckdb", "postgres", "spark")
 
 features = Group("Build the features of a history, list them, and show what each means.")
 
+
 @command(
     "holdfast features build churn.toml --as-of 2024-06-01 --out features.parquet",
     "holdfast features build churn.toml --out training.parquet",
