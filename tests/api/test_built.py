@@ -130,6 +130,15 @@ def test_the_documents_show_that_an_id_is_enough(shop):
     assert "payments_count_ever" in customer["anyOf"][1]["properties"]
 
 
+def test_what_a_new_day_needs_of_everybody_is_begun_before_anybody_asks(shop, monkeypatch):
+    live = shop[0].app.state.live
+    features = live.current.features
+    before = set(features._medians._days)
+    monkeypatch.setattr(features, "now", lambda: datetime(2024, 3, 3, 12, tzinfo=UTC))
+    live.prepare()
+    assert set(features._medians._days) - before == {datetime(2024, 3, 2, 23)}  # noqa: DTZ001 - naive UTC
+
+
 def test_a_database_that_is_down_is_told_apart_and_whole_records_go_on(shop, monkeypatch):
     client, frame, model = shop
     gone = Settings(source_url="postgresql://u@127.0.0.1:1/none", source_retries=0)

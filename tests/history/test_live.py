@@ -87,6 +87,23 @@ def test_medians_of_everybody_are_worked_out_once_a_day_and_only_for_features_th
         assert plain._medians is None
 
 
+def test_a_day_can_be_begun_before_anybody_asks(at, monkeypatch):
+    world(7, customers=400).into(at)
+    noon = datetime(2024, 8, 1, 12, tzinfo=UTC)
+    everyone = [f"{'cC'[n % 2]}{n}" for n in range(1, 401)]
+    with closing(LiveFeatures(contract("end", "UTC"), Settings(source_url=at), [MEDIAN])) as live:
+        monkeypatch.setattr(live, "now", lambda: noon)
+        live.begin_day()
+        [work] = live._medians._days.values()
+        assert work.found.result(60)
+        live.begin_day()
+        with psycopg.connect(at, autocommit=True) as connection:
+            connection.execute("UPDATE plans SET price = 2 * price")
+        begun = live.build(everyone, noon)[MEDIAN].drop_nulls()
+        later = live.build(everyone, noon.replace(day=2))[MEDIAN].drop_nulls()
+        assert begun.median() > 1.9 * later.median() > 0
+
+
 def test_who_asks_while_medians_are_worked_out_waits_a_moment_alone(at, monkeypatch):
     monkeypatch.setattr("holdfast.history.live_medians.PATIENCE", 0.05)
     monkeypatch.setattr("holdfast.history.live.AWAY_SECONDS", 0.0)

@@ -144,7 +144,9 @@ class Live:
         self._token = token
 
     def prepare(self) -> None:
-        """Load the challenger, which is likely to be promoted, before it is. Never raises."""
+        """What is likely to be asked for soon: what a new day needs, and the challenger. Never raises."""
+        if self.current is not None and self.current.features is not None:
+            self.current.features.begin_day()
         try:
             version = self._registry.resolve("challenger")
         except HoldfastError:

@@ -104,6 +104,11 @@ class LiveFeatures:
         """The moment as of which features are built, unless another is asked for; aware."""
         return datetime.now(UTC)
 
+    def begin_day(self) -> None:
+        """Begin with what today's answers need of everybody, before anybody asks; waits for nothing."""
+        if self._medians is not None:
+            self._medians.begin(moments(self._history, [self.now()]).row(0, named=True)["day"])
+
     def moment(self, as_of: datetime) -> datetime:
         """A moment, aware or by the clock of the history's zone, as an aware one."""
         return (

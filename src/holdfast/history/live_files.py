@@ -60,6 +60,9 @@ class FileFeatures:
     def close(self) -> None:
         """There is nothing to let go of."""
 
+    def begin_day(self) -> None:
+        """Nothing: tables that are at hand are looked at when somebody asks."""
+
     def now(self) -> datetime:
         """The end of what the tables tell; aware."""
         return self._prepared().until.replace(tzinfo=UTC)

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from threading import Lock
+from threading import Lock, Thread
 from typing import TYPE_CHECKING
 
 from holdfast.history.engines.medians import medians
@@ -62,7 +62,7 @@ class DailyMedians:
         self._features = features
         self._lock = Lock()
         self._days: OrderedDict[datetime, _Work] = OrderedDict()
-        self._thread = ThreadPoolExecutor(1, "medians")
+        self._turn = Lock()
 
     def of(self, day: datetime) -> list[Median]:
         """The medians at the begin of a day (naive UTC), as the tables were when that was first asked about.
@@ -82,15 +82,33 @@ class DailyMedians:
                 hint="Ask again in some seconds; it is done once a day.",
             ) from error
 
+    def begin(self, day: datetime) -> None:
+        """Have the medians of a day worked out, unless they are; a failure is left to whoever asks."""
+        with self._lock:
+            begun = day in self._days
+        if not begun:
+            self._work(day)
+
     def _work(self, day: datetime) -> _Work:
         with self._lock:
             work = self._days.pop(day, None)
             if work is None or (work.found.done() and work.found.exception() is not None):
-                work = _Work(self._thread.submit(self._asked, day), time.monotonic() + PATIENCE)
+                work = _Work(Future(), time.monotonic() + PATIENCE)
+                # a server that stops does not wait for its database
+                Thread(target=self._answer, args=(day, work.found), name="medians", daemon=True).start()
             self._days[day] = work
             if len(self._days) > DAYS:
                 self._days.popitem(last=False)[1].found.cancel()
             return work
+
+    def _answer(self, day: datetime, found: Future[list[Median]]) -> None:
+        with self._turn:  # one day after the other
+            if not found.set_running_or_notify_cancel():
+                return
+            try:
+                found.set_result(self._asked(day))
+            except Exception as error:  # noqa: BLE001 - whoever asks for the day is told
+                found.set_exception(error)
 
     def _asked(self, day: datetime) -> list[Median]:
         looks = moments(self._history, [day.replace(tzinfo=UTC)])
