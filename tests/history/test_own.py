@@ -185,6 +185,7 @@ def test_a_query_that_reads_the_future_is_told_so_with_its_line(query):
         ("SELECT id AS customer, 1 AS value FROM people WHERE\njoined < :asof", ":asof", 2),
         ("COPY people TO '/tmp/x'", "no SELECT but COPY", 1),
         ("DROP TABLE people", "no SELECT but DROP", 1),
+        ("-- Of mine.\nDELETE FROM people", "no SELECT but DELETE", 2),
         ("INSERT INTO people SELECT 1", "no SELECT but INSERT", 1),
         ("ATTACH 'x.db'", "no SELECT but ATTACH", 1),
         ("PRAGMA database_list", "no SELECT but PRAGMA", 1),

@@ -78,7 +78,9 @@ def _parsed(text: str, place: str) -> exp.Select:
     if not isinstance(query, exp.Select):
         what = type(query).__name__.upper()
         raise QueryError(
-            f"The query is no SELECT but {what}; a feature only reads.", where=f"{place}, line 1", hint=_SHAPE
+            f"The query is no SELECT but {what}; a feature only reads.",
+            where=_at(place, text, what),
+            hint=_SHAPE,
         )
     sample = query.find(exp.TableSample)
     if sample is not None:
