@@ -33,7 +33,7 @@ def amount_features(source: Source, one: Input) -> Iterator[HistoryFeature]:
     ever = Totals(one.slug, one.told.kind, "ever")
     doc = f"Sum of {one.column} of all {source.name} ever; 0 without any."
     yield source.feature((one.slug, "sum_ever"), doc, ever.sum, ever.total, unit=one.column, empty=0)
-    doc = f"The same, divided by the days since the first of the {source.name}."
+    doc = f"Sum of {one.column} of all {source.name} ever, divided by the days since the first of them."
     per_day = f"COALESCE({ever.sum}, 0) / ({SINCE_FIRST})"
     yield source.feature(
         (one.slug, "sum_per_day"), doc, per_day, ever.total, FIRST, unit=f"{one.column} a day"
@@ -83,8 +83,9 @@ def _newest(source: Source, one: Input) -> Iterator[HistoryFeature]:
     yield source.feature((one.slug, "last"), doc, some.mean, some.total, some.count, unit=one.column)
     high = Totals(one.slug, one.told.kind, f"{source.longest}d", within(source.longest)).quantile("0.9")
     doc = (
-        f"The same, divided by the 90th percentile of {_of(source, one, source.longest)}: whether little is "
-        "little for this customer; missing where that is 0."
+        f"Mean of {one.column} of the newest of the {source.name}, divided by the 90th percentile of "
+        f"{_of(source, one, source.longest)}: whether little is little for this customer; missing where that "
+        "is 0."
     )
     value = f"({some.mean}) / NULLIF({high.name}, 0)"
     name = (one.slug, "last_ratio")
