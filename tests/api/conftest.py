@@ -66,6 +66,7 @@ class FakeModel:
     def __init__(self, contract, version, bias=0.0):
         self.contract, self.version, self.bias = contract, version, bias
         self.name, self.threshold, self.history = contract.name, 0.3, None
+        self.knows_survival = False
         self.manifest = {"created": "2026-01-31T12:00:00+00:00", "recipe": "fake", "holdfast": "0.1.0"}
         self.rarely_missing = frozenset({"tenure"})
         self.metrics = {"test": {"roc_auc": 0.85}, "test_intervals": {"roc_auc": [0.83, 0.87]}}

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from contextlib import redirect_stdout
+from contextlib import closing, redirect_stdout
 from datetime import date, timedelta
 from io import StringIO
 from itertools import pairwise
@@ -11,10 +11,15 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from fastapi.testclient import TestClient
 
+from holdfast.api.app import create_app
+from holdfast.api.live import Live
 from holdfast.cli.main import run
 from holdfast.model import Model
 from holdfast.model.artefact import ArtefactError, write_manifest
+from holdfast.registry import Registry
+from holdfast.settings import Settings
 
 TOML = """
 version = 1
@@ -144,6 +149,48 @@ def test_survival_at_the_horizon_is_what_the_answer_leaves(shop, trained):
     curve = model.survival(frame)
     assert curve["survival_2"].to_numpy() == pytest.approx(1 - curve["churn_probability"].to_numpy())
     assert (curve["survival_1"] == 1).all()  # nobody is silent for 60 days after 30
+
+
+@pytest.mark.usefixtures("trained")
+def test_one_customer_is_explained_as_of_a_moment_by_command_and_api_as_scored(shop, holdfast):
+    day = ("--as-of", "2023-11-15", "--home", shop / "home")
+    out = shop / "to_explain.csv"
+    holdfast("score", shop / "churn.toml", *day, "-o", out)
+    [scored] = pl.read_csv(out).filter(pl.col("customer_id") == "c007").drop("model_version").to_dicts()
+    explain = ("explain", "c007", "--data", shop / "churn.toml", *day)
+    told = holdfast(*explain, "--json").json()
+    assert {name: told[name] for name in scored} == scored
+    assert (told["as_of"], told["row"]) == ("2023-11-15T00:00:00+01:00", None)
+    days = next(one for one in told["reasons"] if one["feature"] == "visits_days_since_last")
+    last = visits().filter(pl.col("who") == "c007", pl.col("day") < date(2023, 11, 15))["day"].max()
+    assert float(days["value"]) == (date(2023, 11, 15) - last).days
+    said = holdfast(*explain).out
+    assert "Customer c007 as of 2023-11-15 00:00 CET" in said
+    assert f"{scored['survival_3']:.0%} in 3 months" in said
+    settings = Settings(home=shop / "home")
+    with closing(Registry(settings.home)) as registry:
+        live = Live(registry, lambda version: Model.load(version.path, version=version.label), settings)
+        app = create_app(live, settings, registry.engine)
+        with TestClient(app, base_url="http://127.0.0.1", client=("127.0.0.1", 50_000)) as client:
+            asked = {"customer_id": "c007", "as_of": "2023-11-15"}
+            answered = client.post("/explain", json=asked).json()
+    assert {name: answered[name] for name in scored} == scored
+
+
+@pytest.mark.parametrize(
+    ("asked", "code", "said"),
+    [
+        (("nobody",), 2, 'The tables have no customer "nobody"'),
+        (("c007", "--as-of", "2022-12-01"), 2, "was no customer then"),
+        (("c007", "--as-of", "2030-01-01"), 3, "lies after 2024-02-04 23:00 (UTC)"),
+        (("--row", "3"), 2, "A history's customer has no row"),
+    ],
+)
+@pytest.mark.usefixtures("trained")
+def test_who_cannot_be_explained_is_told_why(shop, holdfast, asked, code, said):
+    failed = holdfast("explain", *asked, "--data", shop / "churn.toml", "--home", shop / "home", "--json")
+    assert failed.code == code
+    assert said in failed.json()["error"]["message"]
 
 
 @pytest.mark.usefixtures("trained")

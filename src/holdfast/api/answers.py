@@ -130,6 +130,9 @@ class Reason(BaseModel):
     direction: Literal["up", "down"]
 
 
+_STAY = "Chance that the customer is still there after {}. Only of models that learned from a history."
+
+
 class Explanation(Answer):
     """A prediction and what speaks for and against it, strongest first."""
 
@@ -137,6 +140,12 @@ class Explanation(Answer):
 
     reasons_up: list[Reason]
     reasons_down: list[Reason]
+    survival_3: Probability | None = Field(None, description=_STAY.format("3 months of 30 days"))
+    survival_6: Probability | None = Field(None, description=_STAY.format("6 months"))
+    survival_12: Probability | None = Field(None, description=_STAY.format("12 months"))
+    expected_months: float | None = Field(
+        None, description="How long the customer is expected to stay, 120 at the most; as above."
+    )
 
 
 class FieldError(BaseModel):

@@ -15,6 +15,7 @@ from holdfast.api.intake import MOST_DETAILS, Reject
 from holdfast.contract.text import MACHINE_MISSING
 from holdfast.decisions import RECOMMENDATIONS, RISK_LEVELS, risk
 from holdfast.quality.levels import is_plain
+from holdfast.scoring.stay import stay_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -201,6 +202,8 @@ def _warn(
 def explain(serving: Serving, table: pl.DataFrame, most: int) -> dict[str, Any]:
     """What speaks for and against one customer's leaving, strongest first, at most ``most`` each way.
 
+    Where the model learned the time until churn, also how long the customer is expected to stay.
+
     Args:
         serving: the model.
         table: one row, scored already, so known to conform.
@@ -208,7 +211,8 @@ def explain(serving: Serving, table: pl.DataFrame, most: int) -> dict[str, Any]:
     """
     reasons = serving.model.explain(table)
     shown = ("feature", "value", "unit", "effect", "points", "direction")
+    stay = stay_of(serving.model, serving.model.conform(table).frame)
     return {
         f"reasons_{way}": reasons.filter(pl.col("direction") == way).head(most).select(shown).to_dicts()
         for way in ("up", "down")
-    }
+    } | {name: float(values[0]) for name, values in stay.items()}

@@ -15,6 +15,7 @@ from holdfast.sources import iter_batches, read_names
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
     from holdfast.contract import Contract
 
@@ -34,10 +35,12 @@ class Found:
 
     frame: pl.DataFrame
     """The row, as it is in the file."""
-    row: int
-    """Its number, from 1."""
+    row: int | None
+    """Its number, from 1; none where it was built from a history's tables."""
     others: int = 0
     """Further rows with the same id."""
+    as_of: datetime | None = None
+    """The moment as of which it was built, aware."""
 
 
 def find_customer(path: str | Path, contract: Contract, customer: str) -> Found:

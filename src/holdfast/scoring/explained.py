@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from holdfast.disk import scratch
 from holdfast.errors import DataError, UsageError
 from holdfast.features.units import phrase
-from holdfast.scoring.files import FileModel
+from holdfast.scoring.stay import stay_of
 
 if TYPE_CHECKING:
+    from datetime import datetime
     from pathlib import Path
 
-    import polars as pl
-
+    from holdfast.model import Model
     from holdfast.scoring.customer import Found
 
 _TOLD = ("feature", "value", "unit", "effect", "points", "direction")
@@ -26,27 +26,15 @@ _LETTER, _WIDEST = 7.2, 330
 """Pixels: width of a label's letter, and of the widest label."""
 
 
-class ExplainingModel(FileModel, Protocol):
-    """What explaining asks of a model; `holdfast.model.Model` is one."""
-
-    @property
-    def name(self) -> str:
-        """Name of its contract."""
-
-    @property
-    def threshold(self) -> float:
-        """Probability from which a customer is acted on."""
-
-    def explain(self, frame: pl.DataFrame) -> pl.DataFrame:
-        """Reasons of each row, strongest first."""
-
-
 @dataclass(frozen=True, slots=True)
 class Explained:
     """Why one customer has the probability it has."""
 
     customer_id: str
-    row: int
+    row: int | None
+    """Of a table, from 1."""
+    as_of: datetime | None
+    """Of a history: the moment, aware."""
     probability: float
     will_churn: bool
     risk_level: str
@@ -56,40 +44,44 @@ class Explained:
     version: str
     reasons: list[dict[str, Any]]
     """``feature, value, unit, effect, points, direction`` of each, the strongest effect first."""
+    stay: dict[str, float]
+    """As of `holdfast.scoring.stay.stay_of`."""
 
     def as_dict(self) -> dict[str, Any]:
         """As plain JSON types."""
         plain = asdict(self)
+        plain |= {"as_of": self.as_of.isoformat() if self.as_of else None, **plain.pop("stay")}
         plain["churn_probability"] = plain.pop("probability")
         plain["model"] = {"name": plain["model"], "version": plain.pop("version")}
         return plain
 
 
-def explain_found(model: ExplainingModel, found: Found, path: str | Path) -> Explained:
-    """Explain the answer to one row of a table.
+def explain_found(model: Model, found: Found, path: str | Path) -> Explained:
+    """Explain the answer to one row of a table, or to one customer of a history.
 
     Args:
         model: what explains.
         found: the row.
-        path: the table, to speak of it.
+        path: the table, or the history's contract, to speak of it.
 
     Raises:
         DataError: a cell keeps the row from being scored; names each such cell.
         ColumnsError: the table lacks columns that the contract requires.
     """
-    conformed = model.conform(found.frame, first_row=found.row)
+    conformed = model.conform(found.frame, first_row=found.row or 1)
     if conformed.rejects.height:
         cells = conformed.rejects.iter_rows(named=True)
         wrong = "; ".join(f'{cell["column"]} "{cell["value"]}": {cell["reason"]}' for cell in cells)
         raise DataError(
             f"This row cannot be scored: {wrong}.",
-            where=f"{path}, row {found.row:,}",
+            where=f"{path}, row {found.row:,}" if found.row else str(path),
             hint="Correct the row, or the contract if it is too narrow.",
         )
     answer = model.answer(conformed).row(0, named=True)
     return Explained(
         customer_id=answer["customer_id"],
         row=found.row,
+        as_of=found.as_of,
         probability=answer["churn_probability"],
         will_churn=answer["will_churn"],
         risk_level=answer["risk_level"],
@@ -98,6 +90,7 @@ def explain_found(model: ExplainingModel, found: Found, path: str | Path) -> Exp
         model=model.name,
         version=model.version,
         reasons=model.explain(found.frame).sort("rank").select(_TOLD).to_dicts(),
+        stay={name: float(values[0]) for name, values in stay_of(model, conformed.frame).items()},
     )
 
 

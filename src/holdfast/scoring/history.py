@@ -14,12 +14,17 @@ import polars as pl
 from holdfast.disk import scratch
 from holdfast.errors import UsageError
 from holdfast.history.build import build, folder_of
+from holdfast.history.live import customer_key
+from holdfast.history.live_files import FileFeatures
+from holdfast.history.moments import built_moments, moments
 from holdfast.history.prepare import prepare
 from holdfast.history.times import aware
 from holdfast.progress import NullProgress
+from holdfast.scoring.customer import Found, UnknownCustomerError
 from holdfast.scoring.destination import destination
 from holdfast.scoring.output import answer_schema, beside, writing
 from holdfast.scoring.parts import Part
+from holdfast.scoring.stay import CURVE, EXPECTED, stay_of
 from holdfast.sources.tables import MALFORMED, RawBatch
 
 if TYPE_CHECKING:
@@ -35,9 +40,6 @@ if TYPE_CHECKING:
     from holdfast.spark import Spark
 
 BATCH_ROWS = 20_000
-EXPECTED = "expected_months"
-CURVE = {f"survival_{month}": month for month in (3, 6, 12)}
-"""Columns that say how likely a customer is still there after so many months of 30 days."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +166,58 @@ def built_at(
         )
 
 
+def find_described(
+    model: Model,
+    given: History,
+    contract: Path,
+    customer: str,
+    *,
+    home: Path,
+    as_of: datetime | None = None,
+    settings: Settings | None = None,
+    progress: Progress | None = None,
+) -> Found:
+    """One customer as described at a moment, by what was known then.
+
+    Args:
+        model: learned from the history.
+        given: the history's contract as it is now.
+        contract: its file; sources are seen from its folder.
+        customer: the id.
+        home: where prepared tables are kept.
+        as_of: the moment, as of `score_history`.
+        settings: addresses and credentials of sources, memory.
+        progress: is told of each step.
+
+    Raises:
+        UnknownCustomerError: the tables have no such customer, or none who was one at that moment.
+        UsageError: the contract is not what the model learned by.
+        HistoryError: a table is missing, or the moment lies beyond the tables.
+    """
+    history = same_history(model, given)
+    prepared = prepare(
+        history, contract.parent, folder_of(home, history), settings=settings, progress=progress
+    )
+    moment = as_of or prepared.until.replace(tzinfo=UTC)
+    built_moments(history, prepared.since, prepared.until, [moment])
+    features = FileFeatures(history, home, model.contract.inputs)
+    key = customer_key(customer)
+    records = features.records([key], moment)
+    if not records:
+        at = f"{contract}, as of {aware(moments(history, [moment])['as_of'].item(), history.clock.time_zone)}"
+        if features.known([key], moment):
+            raise UnknownCustomerError(
+                f'"{key}" was no customer then by the contract: gone, not one yet, or not active.',
+                where=at,
+                hint="Ask about another moment with --as-of; [churn] says who is a customer.",
+            )
+        raise UnknownCustomerError(
+            f'The tables have no customer "{key}".', where=at, hint="Check the id; case counts."
+        )
+    frame = pl.DataFrame(records, schema_overrides={"as_of": pl.Datetime("us")})
+    return Found(frame, None, as_of=aware(frame["as_of"].item(), history.clock.time_zone))
+
+
 def score_history(
     model: Model,
     given: History,
@@ -248,10 +302,8 @@ def score_described(model: Model, batch: RawBatch, reasons: int) -> Part:
     """The answers about some customers as described at a moment, with how long they are expected to stay."""
     conformed = model.conform(batch.frame, first_row=batch.first_row, rows=batch.numbered)
     answers = model.answer(conformed, reasons=reasons)
-    if model.knows_survival:
-        curve, _, expected = model.survival_of(conformed.frame)
-        told = {name: curve[:, month - 1] for name, month in CURVE.items()} | {EXPECTED: expected}
-        answers = answers.with_columns(pl.Series(name, values) for name, values in told.items())
+    stay = stay_of(model, conformed.frame)
+    answers = answers.with_columns(pl.Series(name, values) for name, values in stay.items())
     ids = conformed.ids.hash().to_numpy()
     answers = answers.match_to_schema(described_schema(model, reasons))
     return Part(answers, conformed.rejects.match_to_schema(MALFORMED), conformed.counts, 0, 0, ids, 0.0)
