@@ -231,6 +231,19 @@ def test_an_artefact_whose_history_gives_other_features_is_refused(trained, tmp_
         Model.load(folder)
 
 
+def test_a_history_with_one_period_to_judge_is_trained_with_what_is_usual(tmp_path, holdfast):
+    (tmp_path / "churn.toml").write_text(TOML.replace("[clock]", "[clock]\nfirst = 2023-10-01"))
+    visits().write_csv(tmp_path / "visits.csv")
+    told = holdfast("train", tmp_path / "churn.toml", "--home", tmp_path / "home", "--json", *FAST).json()
+    assert {row["period"] for row in told["backtest"]["periods"]} == {"2023-12-01"}
+    assert {row["log_loss"] for row in told["leaderboard"]} == {None}
+    assert "no period to compare" in told["why"]
+    assert any("Only the last period could be judged" in one for one in told["warnings"])
+    assert told["test"]["roc_auc"] > 0.6
+    said = holdfast("train", tmp_path / "churn.toml", "--home", tmp_path / "home", *FAST).out
+    assert "the usual choice" in said
+
+
 def test_a_history_too_short_to_judge_anything_is_refused(tmp_path, holdfast):
     (tmp_path / "churn.toml").write_text(TOML.replace("horizon_days = 60", "horizon_days = 300"))
     visits(60).write_csv(tmp_path / "visits.csv")

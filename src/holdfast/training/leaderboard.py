@@ -30,32 +30,44 @@ def leaderboard(
     threshold: float,
     economics: Economics,
 ) -> pl.DataFrame:
-    """Figures of every candidate out of fold, best log loss first, the base rate last."""
-    rate = np.full(len(y), y.mean())
-    rows = []
-    for candidate in candidates:
-        figures = evaluate_predictions(y, candidate.probability, threshold=threshold, economics=economics)
-        rows.append(
-            {
-                "model": candidate.name,
-                "chosen": candidate is chosen,
-                **{name: figures[name] for name in _SHOWN},
-                "fit_seconds": candidate.fit_seconds,
-                "score_us_per_row": candidate.score_seconds / len(y) * 1e6,
-                "within_noise": within.get(candidate.name, False),
-                "note": candidate.note,
-            }
-        )
-    figures = evaluate_predictions(y, rate, threshold=threshold, economics=economics)
-    shown = {name: figures[name] for name in _SHOWN}
+    """Figures of every candidate out of fold, best log loss first, the base rate last.
+
+    Where a history has no period to compare them in (no ``y``), nobody has any.
+    """
+
+    def shown(p: NDArray[np.float64]) -> dict[str, float | None]:
+        if not len(y):
+            return dict.fromkeys(_SHOWN)
+        figures = evaluate_predictions(y, p, threshold=threshold, economics=economics)
+        return {name: figures[name] for name in _SHOWN}
+
+    rows = [
+        {
+            "model": candidate.name,
+            "chosen": candidate is chosen,
+            **shown(candidate.probability),
+            "fit_seconds": candidate.fit_seconds,
+            "score_us_per_row": candidate.score_seconds / max(1, len(y)) * 1e6,
+            "within_noise": within.get(candidate.name, False),
+            "note": candidate.note,
+        }
+        for candidate in candidates
+    ]
     nothing = {"fit_seconds": 0.0, "score_us_per_row": 0.0, "within_noise": False}
-    board = pl.DataFrame(rows).sort("log_loss", maintain_order=True)
-    naive = {"model": "base rate", "chosen": False, **shown, **nothing, "note": "the same share for everyone"}
+    numbers = dict.fromkeys((*_SHOWN, "fit_seconds", "score_us_per_row"), pl.Float64)
+    board = pl.DataFrame(rows, schema_overrides=numbers).sort("log_loss", maintain_order=True)
+    rate = shown(np.full(len(y), y.mean() if len(y) else np.nan))
+    naive = {"model": "base rate", "chosen": False, **rate, **nothing, "note": "the same share for everyone"}
     return pl.concat([board, pl.DataFrame([naive]).match_to_schema(board.schema)])
 
 
 def why_chosen(chosen: Candidate, candidates: Sequence[Candidate], y: NDArray[np.int8]) -> str:
     """The selection rule's reasoning."""
+    words = chosen.name.replace("_", " ")
+    if not len(y):
+        return (
+            f"{chosen.name.replace('_', ' ')} is the usual choice: there was no period to compare models in."
+        )
     losses = {c.name: float(row_log_loss(y, c.probability).mean()) for c in candidates}
     best = min(losses, key=losses.__getitem__)
     words = chosen.name.replace("_", " ")

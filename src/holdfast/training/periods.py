@@ -98,7 +98,7 @@ def schedule(found: tuple[Period, ...], period: NDArray[np.int64], y: NDArray[np
         y: labels, shape (n,).
 
     Raises:
-        PeriodsError: no period can be judged, or none before the last.
+        PeriodsError: no period can be judged.
     """
     left = np.bincount(period, weights=y, minlength=len(found))
     stayed = np.bincount(period, minlength=len(found)) - left
