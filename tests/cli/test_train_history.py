@@ -242,6 +242,8 @@ def test_a_history_with_one_period_to_judge_is_trained_with_what_is_usual(tmp_pa
     assert told["test"]["roc_auc"] > 0.6
     said = holdfast("train", tmp_path / "churn.toml", "--home", tmp_path / "home", *FAST).out
     assert "the usual choice" in said
+    assert "holdfast models promote v2   or   holdfast score" in said
+    assert "churn.toml --model v2\n" in said
 
 
 def test_a_history_too_short_to_judge_anything_is_refused(tmp_path, holdfast):

@@ -179,7 +179,7 @@ def words_of(done: Trained, score: str, *between: RenderableType) -> Iterator[Re
     yield Text(f"Model card: {files['model_card']}")
     next_steps = [score, "holdfast serve"]
     if version.status != "champion":
-        next_steps.insert(0, f"holdfast models promote {version.label}")
+        next_steps = [f"holdfast models promote {version.label}", f"{score} --model {version.label}"]
     yield Text("Next: " + "   or   ".join(next_steps))
 
 
