@@ -167,6 +167,12 @@ class TestOneTableOfEvents:
         table = infer_history({"log": log}, customer="shop").history.tables["log"]
         assert (table.customer, table.time) == ("shop", "when")
 
+    def test_where_nobody_comes_twice_nothing_is_said_of_how_often(self):
+        once = events().unique("customer_id", keep="first", maintain_order=True)
+        twice_on_one_day = pl.concat([once, once])
+        inferred = infer_history({"log": twice_on_one_day}, churn=ChurnEvent.INACTIVITY)
+        assert "no customer has events on two days" in inferred.notes["churn", "horizon_days"]
+
     def test_a_short_log_is_looked_at_weekly_over_short_windows(self):
         log = events(5).filter(pl.col("when") < day(200))
         clock = infer_history({"log": log}).history.clock
@@ -577,6 +583,22 @@ class TestKeys:
         why = infer_history({"people": padded, "log": bare}).left_out["people"]
         assert 'such as "001" and "1": write leading zeros in both, or in neither' in why
 
+    @pytest.mark.parametrize("register", [True, False])
+    def test_a_number_of_each_row_is_no_customer_where_others_are_in_several_tables(self, register):
+        log = events().with_columns(badge=pl.col("customer_id").str.replace("c", "00")).drop("customer_id")
+        paid = log.with_columns(receipt=pl.format("Z{}", pl.int_range(pl.len())))
+        bare = customers().with_columns(badge=pl.int_range(pl.len())).drop("customer_id")
+        tables = {"visits": log, "paid": paid} | ({"people": bare} if register else {})
+        if not register:
+            with pytest.raises(DataError, match="whose row it is") as caught:
+                infer_history(tables)
+            assert 'perhaps --id "badge"' in caught.value.hint
+            return
+        inferred = infer_history(tables)
+        assert {table.customer for table in inferred.history.tables.values()} == {"badge"}
+        assert list(inferred.history.tables) == ["visits", "paid"]
+        assert "write leading zeros in both, or in neither" in inferred.left_out["people"]
+
     def test_an_empty_table_is_left_out(self):
         inferred = infer_history(
             {"log": events(), "empty": pl.DataFrame({"customer_id": pl.Series([], dtype=pl.String)})}
@@ -593,6 +615,53 @@ class TestRefusals:
         assert "Join them" in caught.value.hint
         assert '"Customer ID"' in caught.value.hint
         assert '--label "Churn Label"' in caught.value.hint
+
+    def test_each_table_has_its_reason_where_none_has_times(self):
+        counted = events().with_columns(pl.col("when").dt.epoch("ms").alias("event_ts")).drop("when")
+        with pytest.raises(DataError, match="No table says when anything happened") as caught:
+            infer_history({"clicks": counted, "users": customers()})
+        told = caught.value.message.splitlines()[1:]
+        assert '"event_ts" seems to count from 1970' in told[0]
+        assert told[1] == (
+            '  users: a row a customer; "signup_date" says when they joined, but no column says when '
+            "they left."
+        )
+        assert "Join" not in caught.value.hint
+
+    @pytest.mark.parametrize(
+        ("second", "said"),
+        [
+            ("%d-%m-%Y", ["month first", 'such as "0', "day first", "write all of them in one way"]),
+            ("week %W of %Y", ["cannot be read", '"week 5']),
+        ],
+    )
+    def test_dates_that_cannot_be_read_together_are_told(self, second, said):
+        log = events()
+        early = pl.col("when") < day(SPAN // 2)
+        written = pl.when(early).then(pl.col("when").dt.strftime("%m/%d/%Y"))
+        mixed = log.with_columns(day=written.otherwise(pl.col("when").dt.strftime(second))).drop("when")
+        with pytest.raises(DataError) as caught:
+            infer_history({"log": mixed})
+        for some in ['"day"', *said]:
+            assert some in caught.value.message
+        assert "Mend" in caught.value.hint
+
+    def test_ids_in_capitals_in_one_table_only_are_told(self):
+        some = pl.DataFrame({"customer_id": PEOPLE, "plan": ["A", "B"] * (N // 2)})
+        shouted = subscriptions().with_columns(pl.col("customer_id").str.to_uppercase())
+        with pytest.raises(DataError) as caught:
+            infer_history({"subscriptions": shouted, "one": some, "other": some})
+        assert 'such as "C0000" and "c0000": write small letters in both, or capitals' in caught.value.message
+        assert "Join" not in caught.value.hint
+
+    def test_a_table_without_times_is_not_to_be_joined_with_itself(self):
+        several = pl.DataFrame({"customer_id": PEOPLE * 2, "hobby": ["chess", "go"] * N})
+        with pytest.raises(DataError) as caught:
+            infer_history({"hobbies": several})
+        assert "says when each row happened" in caught.value.hint
+        with pytest.raises(DataError) as caught:
+            infer_history({"people": several.head(N)})
+        assert 'Describe "people" alone' in caught.value.hint
 
     def test_a_file_without_names_of_columns(self):
         bare = pl.DataFrame(

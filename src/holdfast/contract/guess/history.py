@@ -17,15 +17,15 @@ from holdfast.contract.complaints import complaints_of, refusal
 from holdfast.contract.guess.churn import guess_leaving
 from holdfast.contract.guess.clocks import find_times
 from holdfast.contract.guess.fields import finish, look_at, set_leaks
-from holdfast.contract.guess.identity import is_key
 from holdfast.contract.guess.kind import guess_kinds
 from holdfast.contract.guess.money import guess_by_spending, guess_economics
-from holdfast.contract.guess.names import without_accents, words
-from holdfast.contract.guess.owners import Key, candidate_keys, choose_owner
+from holdfast.contract.guess.names import without_accents
+from holdfast.contract.guess.owners import candidate_keys, choose_owner, shared_codes
 from holdfast.contract.guess.profile import Profile
 from holdfast.contract.guess.roles import Look, place
 from holdfast.contract.guess.sections import clock_section, monthly_charge, register_note, table_section
 from holdfast.contract.guess.spending import yearly_spending
+from holdfast.contract.guess.unusable import no_times, not_owned
 from holdfast.contract.history import RESERVED, Clock, History, TableKind
 from holdfast.contract.infer import tidy
 from holdfast.contract.table import as_table
@@ -45,9 +45,6 @@ if TYPE_CHECKING:
     from holdfast.contract.types import Economics
 
 _ZONES = 'Write one such as "Europe/Berlin" or "UTC".'
-LABEL = frozenset({"churn", "churned", "attrition", "exited", "left"})
-"""Words in the name of a column that says who left."""
-
 
 MOST_PLANNED = 0.1
 """Share of ends that may lie beyond the last event or begin and still be plans."""
@@ -108,11 +105,7 @@ def infer_history(
     placed, without_time = place(looks)
     left_out |= without_time
     if not any(one.kind is TableKind.EVENTS or one.clocks.end is not None for one in placed):
-        raise DataError(
-            "No table says when anything happened: no event has a time, and no customer an end.",
-            where=", ".join(called.values()),
-            hint=_join_hint(looks),
-        )
+        raise no_times(frames, looks, placed, left_out)
     until, by_ends = _last_day(placed)
     everything = [look_at(one, until=until) for one in placed]
     leaving = guess_leaving(everything, until=until, asked=churn, horizon=horizon_days)
@@ -193,57 +186,21 @@ def _looks(frames: Mapping[str, pl.DataFrame], asked: str | None, left_out: dict
         every = [column for found in profiles.values() for column in found]
         raise UsageError(f'No table has a column "{asked}".', where="--id", hint=nearest(asked, every))
     if not owners:
+        several = shared_codes(keys)
+        perhaps = f', perhaps --id "{several}"' if several else ""
         raise DataError(
             "No table has a column that says whose row it is.",
             where=", ".join(frames),
-            hint="Name it with --id COLUMN.",
+            hint=f"Name it with --id COLUMN{perhaps}.",
         )
     for table in frames:
         if table not in owners:
-            left_out[table] = _not_owned(frames, table, owners)
+            left_out[table] = not_owned(frames, table, owners)
     return [
         Look(table, frames[table], profiles[table], kinds[table], times[table], owners[table])
         for table in frames
         if table in owners
     ]
-
-
-def _join_hint(looks: list[Look]) -> str:
-    """How to make one table of several without times, with the column that seems to say who left."""
-    columns = ((look.name, name) for look in looks for name in look.frame.columns)
-    table, label = next((found for found in columns if LABEL.intersection(words(found[1]))), ("", "Churn"))
-    where = f' ("{label}" of "{table}" seems to)' if table else ""
-    return (
-        f'Join them on "{looks[0].key.name}" into one table with a row a customer, and name the column that '
-        f'says who left{where}: holdfast init joined.csv --label "{label}"'
-    )
-
-
-def _not_owned(frames: Mapping[str, pl.DataFrame], table: str, owners: Mapping[str, Key]) -> str:
-    """Why a table is left out, with the column by which it could be joined, if there is one."""
-    other = next(iter(owners.values()))
-    if other.name in frames[table].columns:
-        return _strangers(frames, table, other)
-    why = f'no column says whose row it is, as "{other.name}" does in "{other.table}"'
-    for owner, key in owners.items():
-        shared = [
-            name for name in frames[table].columns if name in frames[owner].columns and is_key(words(name))
-        ]
-        if shared:
-            return f'{why}; join it to "{owner}" on "{shared[0]}" to get "{key.name}"'
-    return why
-
-
-def _strangers(frames: Mapping[str, pl.DataFrame], table: str, key: Key) -> str:
-    """What to say of a table whose customers are not those of another, by a column of the same name."""
-    others = key.values  # noqa: PD011 - of a key, not of pandas
-    column = frames[table].get_column(key.name).drop_nulls()
-    shown = f', such as "{column[0]}" and "{others.sort()[0]}"' if len(column) else ""
-    why = f'its "{key.name}" has hardly a value of "{key.name}" of "{key.table}"{shown}'
-    bare = [values.cast(pl.String).str.strip_chars_start("0") for values in (column, others)]
-    if bare[0].is_in(bare[1].implode()).any():
-        return f"{why}: write leading zeros in both, or in neither"
-    return f"{why}: both must name customers in the same way"
 
 
 def _last_day(placed: list[Placed]) -> tuple[date, bool]:

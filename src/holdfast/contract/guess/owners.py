@@ -24,6 +24,9 @@ PEOPLE = CUSTOMER | {"people", "personal", "profile", "demographic", "customer"}
 ENOUGH_SHARED = 0.5
 """Share of the values of a key that another table must have too, for the two to be the same."""
 
+NEARLY = 0.9
+"""Share of the rows that have their own value, from which a column numbers them."""
+
 _FEWEST = 2
 _FEWEST_UNNAMED = 20
 _SAMPLE = 200_000
@@ -51,6 +54,11 @@ class Key:
         return bool(CUSTOMER.intersection(self.words)) or (
             own and bool(PEOPLE.intersection(words(self.table)))
         )
+
+    @property
+    def numbers_rows(self) -> bool:
+        """Whether nearly each row has its own."""
+        return len(self.values) >= NEARLY * min(self.rows, _SAMPLE)
 
 
 def candidate_keys(
@@ -103,7 +111,9 @@ def choose_owner(keys: Mapping[str, list[Key]]) -> dict[str, Key]:
 
     Columns of different tables are one key if their names agree and they share values. The key that speaks of
     customers wins, then the one that most tables have, then the one that some table has a row for each of.
-    A name that says nothing is enough where one table has a row for each of its values, and another does not.
+    A name that says nothing is enough where one table has a row for each of its values, and another does not,
+    even if that table writes them otherwise: without leading zeros, or in capitals. What numbers the rows of
+    one table, such as its payments, is no customer where other columns of it are in several tables.
     """
     everything = [key for some in keys.values() for key in some]
     best: dict[str, Key] = {}
@@ -111,7 +121,13 @@ def choose_owner(keys: Mapping[str, list[Key]]) -> dict[str, Key]:
     for first in everything:
         family = _family(first, keys)
         refers = any(key.unique for key in family.values()) and any(not key.unique for key in family.values())
-        if not refers and not any(key.named for key in family.values()):
+        if (
+            not refers
+            and not any(key.named for key in family.values())
+            and not _refers_otherwise(family, keys)
+        ):
+            continue
+        if len(family) == 1 and first.numbers_rows and not first.says_customer and shared_codes(keys, first):
             continue
         score = (
             any(key.says_customer for key in family.values()),
@@ -153,6 +169,62 @@ def _same(one: Key, other: Key) -> bool:
     if not least or shared < ENOUGH_SHARED * least:
         return False
     return named or (codes and shared >= 0.9 * least)
+
+
+def _refers_otherwise(family: Mapping[str, Key], keys: Mapping[str, list[Key]]) -> bool:
+    """Whether several tables have a key that another one has a row for each of, but writes otherwise."""
+    registers = [key for table, some in keys.items() if table not in family for key in some if key.unique]
+    return len(family) > 1 and any(
+        register.words == key.words and spelled_alike(key.values, register.values) is not None
+        for register in registers
+        for key in family.values()
+        if not key.unique
+    )
+
+
+def shared_codes(keys: Mapping[str, list[Key]], beside: Key | None = None) -> str | None:
+    """The first column of codes or whole numbers that repeats in a table and that another table has, too.
+
+    Args:
+        keys: of all tables.
+        beside: only columns of its table.
+    """
+    for table, some in keys.items():
+        for one in some:
+            if (beside is not None and table != beside.table) or one.numbers_rows or not _has_digits(one):
+                continue
+            if any(
+                other.words == one.words and _same(one, other)
+                for found in keys.values()
+                for other in found
+                if other.table != table
+            ):
+                return one.name
+    return None
+
+
+def _has_digits(key: Key) -> bool:
+    return bool(key.values.str.contains(r"\d").all()) and not key.values.str.contains(r"[.,]").any()
+
+
+def spelled_alike(values: pl.Series, others: pl.Series) -> tuple[str, str] | None:
+    """A value and another that differ only in leading zeros or capitals, if most values of one have such.
+
+    Args:
+        values: as text.
+        others: as text.
+    """
+    one, other = (
+        some.unique(maintain_order=True).alias("value").to_frame().with_columns(
+            plain=pl.col("value").str.to_lowercase().str.strip_chars_start("0")
+        )
+        for some in (values.drop_nulls(), others.drop_nulls())
+    )  # fmt: skip
+    both = one.join(other, on="plain", suffix="_other", maintain_order="left")
+    unlike = both.filter(pl.col("value") != pl.col("value_other"))
+    if not unlike.height or both["plain"].n_unique() < ENOUGH_SHARED * min(one.height, other.height):
+        return None
+    return unlike["value"][0], unlike["value_other"][0]
 
 
 def _refers(one: Key, other: Key) -> bool:

@@ -14,6 +14,7 @@ from holdfast.contract.guess.clocks import Clocks, Times
 from holdfast.contract.guess.identity import is_key
 from holdfast.contract.guess.names import words
 from holdfast.contract.guess.owners import PEOPLE, Key
+from holdfast.contract.guess.unusable import unread_times
 from holdfast.contract.history import TableKind
 from holdfast.contract.types import Kind
 
@@ -99,19 +100,11 @@ def place(looks: Iterable[Look]) -> tuple[list[Placed], dict[str, str]]:
         if found is None:
             left_out[look.name] = (
                 f'"{look.key.name}" says whose row it is, but no column says when, and customers have several'
-                f"{_epochs(look)}"
+                f"{unread_times(look)}"
             )
         else:
             placed.append(found)
     return _with_register(placed), left_out
-
-
-def _epochs(look: Look) -> str:
-    """What to say of the first column that seems to count seconds, or thousandths, since 1970."""
-    for name, profile in look.profiles.items():
-        if look.kinds[name].kind is Kind.INTEGER and clock.counts_from_1970(profile):
-            return f'; "{name}" seems to count from 1970: write it as times, such as 2024-03-05T14:30:00Z'
-    return ""
 
 
 def _place(look: Look) -> Placed | None:

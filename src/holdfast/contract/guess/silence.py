@@ -76,11 +76,13 @@ def _horizon_of_gaps(gaps: pl.Series, days: pl.DataFrame, until: date) -> tuple[
     chosen = next(
         (some for some in fits if usual <= 1.1 * some and _no_longer(gaps, some) >= MOST_GAPS), fits[-1]
     )
+    if not len(gaps):
+        return chosen, "a guess: no customer has events on two days, so nothing shows how long is usual"
     return chosen, (
         f"a guess: {_no_longer(gaps, chosen):.0%} of the times between two events of a customer are no longer"
     )
 
 
 def _no_longer(gaps: pl.Series, days: int) -> float:
-    """Share of gaps that are no longer than so many days."""
-    return int((gaps <= days).sum()) / max(1, len(gaps)) if len(gaps) else 1.0
+    """Share of gaps that are no longer than so many days; 1 if there are none."""
+    return int((gaps <= days).sum()) / len(gaps) if len(gaps) else 1.0
