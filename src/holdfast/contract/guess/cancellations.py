@@ -52,7 +52,8 @@ def by_cancellation(everything: Sequence[Fields], until: date, horizon: int | No
     everyone = pl.concat([one.placed.look.customers for one in everything]).drop_nulls().unique()
     span = max(1, (until - min(_first_days(everything))).days)
     rate = count / len(everyone) / span * 2  # customers are there for half of the time, roughly
-    days = horizon or horizon_of_rate(rate)
+    guessed, why_so = horizon_of_rate(rate, left["gone"])
+    days = horizon or guessed
     churn = HistoryChurn(
         event=ChurnEvent.CANCELLATION, table=placed.look.name, where=where, horizon_days=days
     )
@@ -60,6 +61,7 @@ def by_cancellation(everything: Sequence[Fields], until: date, horizon: int | No
         "event": f'{count:,} of {len(everyone):,} customers left with an event of "{placed.look.name}"'
         + (f" that says {said}" if said else ""),
         "horizon_days": f"a guess: roughly {min(1.0, rate * days):.0%} of customers leave within {days} days"
+        f"{why_so}"
         if horizon is None
         else "as asked for",
     }

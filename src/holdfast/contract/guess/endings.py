@@ -39,13 +39,15 @@ def by_end(everything: Sequence[Fields], until: date, horizon: int | None) -> Le
     spells = _spells(rows, grace)
     ended = spells.filter(pl.col("end") <= until)
     rates = _leaving_rate(spells, until)
-    days = horizon or horizon_of_rate(rates)
+    guessed, why_so = horizon_of_rate(rates, ended["end"])
+    days = horizon or guessed
     churn = HistoryChurn(event=ChurnEvent.END, table=placed.look.name, horizon_days=days, grace_days=grace)
     first, why = _kept_since(spells, until)
     notes = {
         "event": f'customers leave when their last row of "{placed.look.name}" ends, as they did '
         f"{ended.height:,} times",
         "horizon_days": f"a guess: about {min(1.0, rates * days):.1%} of customers leave within {days} days"
+        f"{why_so}"
         if horizon is None
         else "as asked for",
     }
@@ -137,8 +139,10 @@ def _kept_since(spells: pl.DataFrame, until: date) -> tuple[date | None, str]:
     expected = rate * before
     if expected < _EXPECTED or expected < 10 * (observed + 1):
         return None, ""
-    first = early.replace(day=1)
-    return first, (
-        f"about {expected:,.0f} ends would be expected before {early} and there are {observed:,}: what ended "
-        "earlier seems not to have been kept, and snapshots from then would know only those who stayed"
+    # Months of many ends for each customer add up to more than there are customers: not a number to show.
+    there = spells.filter(pl.col("begin") < early)["customer"].n_unique()
+    return early.replace(day=1), (
+        f"{there:,} customers were there before {early} and {observed or 'none'} of their rows ended until "
+        "then, far fewer than later: what ended earlier seems not to have been kept, and snapshots from then "
+        "would know only those who stayed"
     )

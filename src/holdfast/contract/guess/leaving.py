@@ -18,6 +18,12 @@ HORIZONS = (30, 60, 90, 180, 365)
 SOME_LEAVE = 0.02
 """Share of customers that leave within the horizon, at least, where it is chosen by how many leave."""
 
+LONGEST_MONTH = 31
+"""Days; windows as long as this leave no day out from one first of a month to the next."""
+
+MANY_ON_THE_31ST = 0.1
+"""Share of those who leave, from which windows of 30 days lose too many; spread over the year it is 2 %."""
+
 SIDE = frozenset({
     "ticket", "support", "call", "complaint", "email", "campaign", "survey", "review", "contact", "click",
     "message", "response", "address", "price", "offer", "return", "refund",
@@ -46,6 +52,18 @@ class Leaving:
         return float(self.left["left"].mean() or 0) if self.left is not None else 0.0  # type: ignore[arg-type]
 
 
-def horizon_of_rate(rate: float) -> int:
-    """The shortest horizon, up to 180 days, in which enough customers leave; ``rate`` is of one day."""
-    return next((days for days in HORIZONS[:4] if rate * days >= SOME_LEAVE), HORIZONS[3])
+def horizon_of_rate(rate: float, left: pl.Series) -> tuple[int, str]:
+    """The shortest horizon, up to 180 days, in which enough customers leave; and why not 30, if it is 31.
+
+    Args:
+        rate: share of customers that leave in a day.
+        left: the days on which they left.
+    """
+    days = next((some for some in HORIZONS[:4] if rate * some >= SOME_LEAVE), HORIZONS[3])
+    last = int((left.dt.day() == LONGEST_MONTH).sum()) / max(1, len(left))
+    if days != HORIZONS[0] or last <= MANY_ON_THE_31ST:
+        return days, ""
+    return LONGEST_MONTH, (
+        f"; {last:.0%} of all who left did so on the 31st, which {days} days from the first of a month "
+        "leave out"
+    )
