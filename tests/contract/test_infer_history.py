@@ -133,6 +133,44 @@ class TestOneTableOfEvents:
         inferred = infer_history({"retail": invoices.with_columns(number.otherwise("InvoiceNo"))})
         assert inferred.excluded["retail.InvoiceNo"].startswith("identifier")
 
+    @pytest.mark.parametrize("name", ["Invoice", "Beleg"])
+    def test_whole_numbers_among_codes_of_as_many_digits_are_names(self, invoices, name):
+        number = pl.int_range(pl.len()) // 3 * 7 % 30_011 + 530_000
+        codes = pl.when(pl.int_range(pl.len()) % 97 > 0).then(number.cast(pl.String))
+        log = invoices.with_columns(codes.otherwise(pl.format("C{}", number)).alias(name)).select(
+            name, pl.exclude("InvoiceNo", name)
+        )
+        inferred = infer_history({"retail": log})
+        assert "some are codes of as many digits" in inferred.excluded[f"retail.{name}"]
+
+    def test_whole_numbers_given_out_in_turn_are_names(self):
+        log = events().with_columns(bond=pl.int_range(pl.len()) // 2 * 2 + 7)
+        bonds = log.group_by("bond", maintain_order=True).agg(pl.col("customer_id", "when").first())
+        inferred = infer_history({"log": pl.concat([bonds, bonds])})
+        assert 'each of one customer, that rise with "when"' in inferred.excluded["log.bond"]
+
+    def test_whole_numbers_under_the_name_of_what_has_numbers_are_names(self):
+        log = events().with_columns(Order=pl.int_range(pl.len()) * 7_919 % 90_001 + 10_000)
+        inferred = infer_history({"log": pl.concat([log, log])})
+        assert "its name says that they are names" in inferred.excluded["log.Order"]
+
+    def test_quantities_stay(self):
+        log = events()
+        since = (pl.col("when") - pl.col("when").min().over("customer_id")).dt.total_days()
+        month = (pl.col("when") - FIRST).dt.total_days() // 7
+        log = log.with_columns(
+            tenure=since,
+            weeks_of_all=month,
+            order=(pl.int_range(pl.len()) * 7_919) % 500 + 1_000,
+            meter=(pl.int_range(pl.len()) * 7_919) % 90_001 + 10_000,
+            cents=pl.when(pl.int_range(pl.len()) % 97 > 0)
+            .then((pl.int_range(pl.len()) * 31 % 977).cast(pl.String))
+            .otherwise(pl.lit("on request")),
+        )
+        inputs = infer_history({"log": pl.concat([log, log])}).history.tables["log"].inputs
+        quantities = {"tenure", "weeks_of_all", "order", "meter", "cents"}
+        assert {name for name, column in inputs.items() if column.kind is Kind.INTEGER} == quantities
+
     def test_what_cannot_be_read_counts_as_missing_and_rejects_no_row(self, invoices):
         odd = pl.when(pl.int_range(pl.len()) % 997 > 0).then("UnitPrice").otherwise(pl.lit("free of charge"))
         inferred = infer_history({"retail": invoices.with_columns(UnitPrice=odd)})

@@ -13,6 +13,7 @@ from holdfast.contract.guess.columns import Verdict, describe, set_bounds, set_u
 from holdfast.contract.guess.identity import identifier_reason, is_key
 from holdfast.contract.guess.leak import leak_reason
 from holdfast.contract.guess.meaning import could_mean, share_out
+from holdfast.contract.guess.numbered import number_reason
 from holdfast.contract.guess.roles import EVENTS
 from holdfast.contract.guess.signal import measure, sample_rows
 from holdfast.contract.history import TableKind
@@ -80,7 +81,7 @@ def look_at(placed: Placed, *, until: date) -> Fields:
     verdicts = {name: Verdict(look.kinds[name].column, {("kind",): look.kinds[name].why}) for name in names}
     found = Fields(placed, verdicts)
     for name, verdict in verdicts.items():
-        _set_identifier(verdict, look.profiles[name])
+        _set_identifier(verdict, look.profiles[name], placed)
         if name in look.times:
             reason = _later_reason(look.times[name], placed.clocks, until, versions=placed.versions)
             if reason is not None:
@@ -132,7 +133,7 @@ def _typed(frame: pl.DataFrame, name: str, column: Column) -> pl.Series:
     return frame.select(parse.typed_expr(name, column, frame.schema[name])).to_series()
 
 
-def _set_identifier(verdict: Verdict, profile: Profile) -> None:
+def _set_identifier(verdict: Verdict, profile: Profile, placed: Placed) -> None:
     reason = identifier_reason(profile, verdict.column.kind) if profile.is_readable else None
     names_kind = verdict.column.kind in (Kind.INTEGER, Kind.CATEGORY)
     names = names_kind and is_key(profile.words)
@@ -141,6 +142,9 @@ def _set_identifier(verdict: Verdict, profile: Profile) -> None:
     event = codes and len(profile.words) == 1 and profile.words[0] in EVENTS  # invoice, order, session
     if reason is None and (names or numbered or event) and profile.distinct > OPEN_LEVELS:
         reason = f"{profile.distinct:,} different values, and its name says that they are names"
+    time = placed.clocks.time
+    if reason is None and verdict.column.kind is Kind.INTEGER and placed.kind is TableKind.EVENTS and time:
+        reason = number_reason(profile, time, placed.look.customers)
     if reason is not None:
         verdict.column = Column(kind=Kind.ID, exclude=f"identifier: {reason}")
 
