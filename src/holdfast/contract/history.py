@@ -21,9 +21,11 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, Field, PrivateAttr, StrictBool, model_validator
 
-from holdfast.contract.types import NUMERIC, Column, Economics, Frozen, Kind, Misfit, Name
+from holdfast.contract.types import FEW_LEVELS, NUMERIC, Column, Economics, Frozen, Kind, Misfit, Name
+from holdfast.errors import nearest
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 RESERVED = frozenset({"moments", "spine", "labels", "leavings"})
@@ -47,6 +49,11 @@ def _zone(name: str) -> str:
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
         raise ValueError(f'"{name}" is no time zone; write one such as "Europe/Berlin" or "UTC"') from error
     return name
+
+
+def has_too_many_levels(column: Column) -> bool:
+    """Whether it is a category with so many levels that a table of events makes no features of it."""
+    return column.kind is Kind.CATEGORY and not 0 < len(column.levels or ()) <= FEW_LEVELS
 
 
 class TableKind(StrEnum):
@@ -112,15 +119,33 @@ class Table(Frozen):
     def _columns_fit(self) -> Self:
         if self.failures and self.kind is not TableKind.EVENTS:
             raise Misfit("failures belong to events", "failures")
-        for column in self.failures:
+        for column, levels in self.failures.items():
             if column not in self.columns or self.columns[column].kind is not Kind.CATEGORY:
                 raise Misfit(f'"{column}" is no category under columns', "failures", column)
+            self.insist_listed(column, levels, "failures", column)
         twice = [name for name in self.clocks if name in self.columns]
         if twice:
             raise Misfit(
                 f'"{twice[0]}" is a key or a time of the table and listed under columns', "columns", twice[0]
             )
         return self
+
+    def insist_listed(self, column: str, levels: Sequence[str], *at: str) -> None:
+        """Refuse levels that a column which lists its own does not have in any spelling.
+
+        Raises:
+            Misfit: names the first of them, at the key ``at``.
+        """
+        listed = self.columns[column].levels
+        strange = [level for level in levels if listed is not None and level not in listed]
+        if listed is None or not strange:
+            return
+        from holdfast.contract.parse import key_of  # noqa: PLC0415 - parse needs this module's types
+
+        keys = {key_of(level) for level in listed}
+        strange = [level for level in strange if key_of(level) not in keys]
+        if strange:
+            raise Misfit(f'"{strange[0]}" is no level of "{column}". {nearest(strange[0], listed)}', *at)
 
     @property
     def clocks(self) -> tuple[str, ...]:
@@ -133,6 +158,13 @@ class Table(Frozen):
         """The columns that features may use."""
         unusable = {Kind.ID, Kind.TEXT}
         return {n: c for n, c in self.columns.items() if not c.exclude and c.kind not in unusable}
+
+    @property
+    def used(self) -> dict[str, Column]:
+        """The inputs of which features are made: of events no category with too many levels for shares."""
+        if self.kind is not TableKind.EVENTS:
+            return self.inputs
+        return {n: c for n, c in self.inputs.items() if n in self.failures or not has_too_many_levels(c)}
 
 
 class ChurnEvent(StrEnum):
@@ -289,17 +321,22 @@ class History(Frozen):
 
     def _selects(self, seen: Table) -> None:
         """What selects events, or says why customers left, are columns that can."""
-        levels = {"where": self.churn.where, "cause": {self.churn.cause} - {None}}
-        for key, columns in {**levels, "above": self.churn.above}.items():
+        churn = self.churn
+        levels = {"where": churn.where, "cause": {churn.cause} - {None}}
+        for key, columns in {**levels, "above": churn.above}.items():
             for column in columns:
                 if column not in seen.columns:
-                    raise Misfit(f'table "{self.churn.table}" has no column "{column}"', "churn")
+                    raise Misfit(f'table "{churn.table}" has no column "{column}"', "churn")
                 kind = seen.columns[column].kind
                 place = (key, column) if key != "cause" else (key,)
                 if key == "above" and kind not in NUMERIC:
                     raise Misfit(f'above takes numbers, and "{column}" is of kind {kind}', "churn", *place)
                 if key != "above" and kind is Kind.DATE:
                     raise Misfit(f'{key} takes levels, and "{column}" is a date', "churn", *place)
+        for column, some in churn.where.items():
+            seen.insist_listed(column, some, "churn", "where", column)
+        if churn.cause is not None:
+            seen.insist_listed(churn.cause, churn.causes or (), "churn", "causes")
 
     @property
     def files(self) -> dict[str, str]:

@@ -136,7 +136,7 @@ def level_expr(name: str, dtype: DType = pl.String) -> pl.Expr:
         stripped = column.str.strip_chars()
         return (
             pl.when(~stripped.str.to_lowercase().is_in(sorted(MACHINE_MISSING)))
-            .then(stripped.str.replace(r"^([+-]?\d+)\.0+$", "${1}"))
+            .then(stripped.str.replace(r"^([+-]?[0-9]+)\.0+$", "${1}"))
             .alias(name)
         )
     if dtype.is_float():
@@ -149,7 +149,7 @@ def level_key(level: pl.Expr) -> pl.Expr:
     return (
         level.str.strip_chars()
         .str.to_lowercase()
-        .str.replace(r"^([+-]?\d+)\.0*$", "${1}")
+        .str.replace(r"^([+-]?[0-9]+)\.0*$", "${1}")
         .str.replace(r"\.$", "")
     )
 

@@ -100,7 +100,7 @@ class _InPlace:
         for name, found in counts.items():
             insist_usable(history, name, found, reading.held[name].place)
         spans = reading.spans()
-        until = until_of(history, spans, reading.bound)
+        until = min(until_of(history, spans, reading.bound), reading.now)
         since = since_of(history, spans, reading.first_left())
         chosen, looks = built_moments(history, since, until, as_of)
         pieces = max(1, math.ceil(sum(found.kept for found in counts.values()) * len(chosen) / PIECE))

@@ -13,13 +13,13 @@ from holdfast.contract.parse import boolean_words, key_of
 from holdfast.contract.types import NUMERIC, Kind
 from holdfast.history.problems import HistoryError
 from holdfast.history.settle import literal, quoted, version_key
+from holdfast.history.values import as_spelt, spellings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
     from holdfast.contract.history import History, HistoryChurn, Table
-    from holdfast.contract.types import Column
 
 ALWAYS_SQL = "TIMESTAMP '1900-01-01 00:00:00'"
 NEVER_SQL = "TIMESTAMP '9000-01-01 00:00:00'"
@@ -60,24 +60,33 @@ def latest(table: Table, alias: str) -> str:
 
 def chosen(table: Table, churn: HistoryChurn, alias: str) -> str:
     """Whether an event has, in each column, one of the levels or a number above that of the contract."""
-    parts = [among(f"{alias}.{quoted(c)}", table.columns[c], levels) for c, levels in churn.where.items()]
+    parts = [among(f"{alias}.{quoted(c)}", table, c, churn, levels) for c, levels in churn.where.items()]
     parts += [f"{alias}.{quoted(c)} > {bound!r}" for c, bound in churn.above.items()]
     return " AND ".join(parts) or "TRUE"
 
 
-def among(value: str, column: Column, levels: Sequence[str]) -> str:
-    """Whether a column's value is one of some levels as the contract writes them.
+def among(value: str, table: Table, name: str, churn: HistoryChurn, levels: Sequence[str]) -> str:
+    """Whether a column's value is one of some levels, however the contract writes them.
+
+    Args:
+        value: SQL for it.
+        table: the one in which churn is seen.
+        name: of the column.
+        churn: the contract's.
+        levels: those of ``where`` or ``causes``.
 
     Raises:
         HistoryError: a level is no value of such a column.
     """
+    column = table.columns[name]
     if column.kind is Kind.BOOLEAN:
         yes, no = boolean_words(column.true, column.false)
         words = ["TRUE" if key_of(level) in yes else "FALSE" for level in levels if key_of(level) in yes | no]
     elif column.kind in NUMERIC:
         words = [repr(float(level)) for level in levels if _is_number(level)]
     else:
-        words = [literal(level) for level in levels]
+        words = [literal(level) for level in as_spelt(levels, spellings(table, name, churn))]
+        return f"{value} IN ({', '.join(words)})"
     if len(words) < len(levels):
         raise HistoryError(
             f"The levels {', '.join(levels)} are no {column.kind} values.",

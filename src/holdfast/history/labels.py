@@ -11,12 +11,13 @@ With A = as_of + lead, and the window [A, A + horizon):
 
 from __future__ import annotations
 
-from datetime import UTC, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from holdfast.contract.history import ChurnEvent
 from holdfast.history.clocks import NEVER_SQL, among, chosen, days_later, instant, latest, start_of
+from holdfast.history.moments import wall_of
 from holdfast.history.settle import quoted
 from holdfast.history.spine import fresh, interval_columns, returned
 from holdfast.history.times import naive
@@ -40,8 +41,7 @@ def final_before(history: History, until: datetime) -> datetime:
         Naive UTC. To the time until churn, this is where customers are censored.
     """
     zone = ZoneInfo(history.clock.time_zone)
-    wall = until.replace(tzinfo=UTC).astimezone(zone).replace(tzinfo=None)
-    return naive(wall - timedelta(days=history.churn.grace_days), zone)
+    return naive(wall_of(until, zone) - timedelta(days=history.churn.grace_days), zone)
 
 
 def labels_sql(history: History, until: datetime) -> str:
@@ -175,5 +175,5 @@ def _cause(history: History, alias: str) -> str:
     if churn.cause is None or churn.causes is None:
         return ", CAST(NULL AS VARCHAR) AS _cause, 1 AS _counts"
     value = f"{alias}.{quoted(churn.cause)}"
-    counts = among(value, history.tables[churn.table].columns[churn.cause], churn.causes)
+    counts = among(value, history.tables[churn.table], churn.cause, churn, churn.causes)
     return f", CAST({value} AS VARCHAR) AS _cause, CASE WHEN {counts} THEN 1 ELSE 0 END AS _counts"

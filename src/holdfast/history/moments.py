@@ -2,7 +2,8 @@
 
 SQL knows no zones: every edge that is so many days from a snapshot is computed here, as a wall-clock moment
 of the contract's zone, and comes to SQL as an instant (naive UTC, microseconds). A midnight that the clocks
-skip is the first moment after it; of one that they show twice it is the first.
+skip is the first moment after it; of one that they show twice it is the first. However a moment is written,
+its edges follow from the instant that it is.
 """
 
 from __future__ import annotations
@@ -138,19 +139,28 @@ def built_moments(
     return tuple(chosen), looks
 
 
+def wall_of(instant: datetime, zone: ZoneInfo) -> datetime:
+    """What a zone's clock shows at an instant (naive UTC); midnight, at the first of a day that has none.
+
+    So days before and after it are counted from midnight to midnight, as of any other day.
+    """
+    wall = instant.replace(tzinfo=UTC).astimezone(zone).replace(tzinfo=None)
+    midnight = datetime.combine(wall.date(), time())
+    return midnight if naive(midnight, zone) == instant else wall
+
+
 def _day(moment: datetime, zone: ZoneInfo) -> datetime:
     """The first moment of its day by the wall clock, as naive UTC."""
-    wall = moment.astimezone(zone) if moment.tzinfo else moment
-    return naive(datetime.combine(wall.date(), time()), zone)
+    return naive(datetime.combine(wall_of(naive(moment, zone), zone).date(), time()), zone)
 
 
 def _shifted(moment: datetime, days: int, zone: ZoneInfo) -> datetime:
     """So many days later by the wall clock, as naive UTC."""
     try:
+        instant = naive(moment, zone)
         if not days:  # of an hour that clocks show twice, the very one that is meant
-            return naive(moment, zone)
-        wall = (moment.astimezone(zone) if moment.tzinfo else moment).replace(tzinfo=None)
-        return naive(wall + timedelta(days=days), zone)
+            return instant
+        return naive(wall_of(instant, zone) + timedelta(days=days), zone)
     except OverflowError as error:
         raise HistoryError(
             f"{moment:%Y-%m-%d} is too near to an end of the calendar to look {abs(days):,} days from it.",

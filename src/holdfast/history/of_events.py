@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from holdfast.contract.types import Kind
+from holdfast.contract.types import FEW_LEVELS, Kind
 from holdfast.history.expressions import DAY, FIRST, SINCE_FIRST, Totals, days_between, deviation
-from holdfast.history.feature import FEW_LEVELS, Detail, HistoryFeature, Input, Part, Source, slug, unlike
+from holdfast.history.feature import Detail, HistoryFeature, Input, Part, Source, slug, unlike
 from holdfast.history.of_amounts import amount_features
 from holdfast.history.settle import literal, quoted
+from holdfast.history.values import as_spelt, spellings
 from holdfast.history.windows import in_last, short_and_long, trend, within
 
 if TYPE_CHECKING:
@@ -41,9 +42,11 @@ def event_features(source: Source) -> list[HistoryFeature]:
 
 def failed(source: Source, row: str) -> str:
     """SQL that is true of a row that failed, by any of the columns that say so."""
+    table = source.table
     tests = [
-        f"{row}.{quoted(column)} IN ({', '.join(literal(level) for level in levels)})"
-        for column, levels in source.table.failures.items()
+        f"{row}.{quoted(column)} IN ("
+        f"{', '.join(map(literal, as_spelt(levels, spellings(table, column, None))))})"
+        for column, levels in table.failures.items()
     ]
     return f"COALESCE({' OR '.join(tests)}, FALSE)"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from holdfast.history.engines.duck import Duck
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from holdfast.contract.history import History
 
-FORMAT = 5
+FORMAT = 6
 """Of the prepared files; those of another are made anew."""
 
 STATE = "prepared.json"
@@ -60,7 +60,7 @@ class Prepared:
     """From when on the tables tell what happened (naive UTC): the first event, and not before those who left
     are recorded."""
     until: datetime
-    """All that happened before this moment is in the tables (naive UTC)."""
+    """All that happened before this moment is in the tables (naive UTC); at the latest when this was read."""
     made: str = field(default="", compare=False)
     """Tells this preparation from any other in the same folder."""
 
@@ -131,7 +131,7 @@ def _of_state(folder: Path, state: dict[str, Any]) -> Prepared | None:
         {name: TableCounts(**counts) for name, counts in state["counts"].items()},
         folder / "rejects.csv",
         datetime.fromisoformat(state["since"]),
-        datetime.fromisoformat(state["until"]),
+        min(datetime.fromisoformat(state["until"]), datetime.now(UTC).replace(tzinfo=None)),
         state["made"],
     )
 

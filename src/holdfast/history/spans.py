@@ -68,7 +68,8 @@ def until_of(history: History, spans: Mapping[str, Span], bound: datetime) -> da
     """The contract's own, or the second after the last event, or when the last row became known (naive UTC).
 
     Nothing says that the rest of that day is in the tables, too. Only where the last event is at a midnight,
-    as a day alone is, it stands for that day.
+    as a day alone is, it stands for that day. That day may still go on, and nothing is known of what is to
+    come: whoever looks at the tables takes the moment then, if that is earlier.
     """
     if history.clock.until:
         return bound

@@ -6,6 +6,8 @@ Texts are ordered by their bytes everywhere (``COLLATE "C"``), as other engines 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -18,7 +20,7 @@ from holdfast.history.settle import literal, quoted
 from holdfast.history.values import spellings
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from holdfast.contract.history import History
     from holdfast.contract.types import Column
@@ -157,11 +159,11 @@ def value(history: History, table: str, held: Held, name: str) -> str:
     if told.kind is Kind.BOOLEAN:
         return _boolean(held, name, told)
     text = level(held, name)
-    known = spellings(history, table, name)
+    known = spellings(history.tables[table], name, history.churn if table == history.churn.table else None)
     if not known:
         return text
-    cases = " ".join(f"WHEN {literal(key)} THEN {literal(said)}" for key, said in known.items())
-    found = f"CASE {_key(text)} {cases} ELSE {text} END"
+    cases = " ".join(f"WHEN {_small(key)} THEN {literal(said)}" for key, said in known.items())
+    found = f"CASE {_key(text, known)} {cases} ELSE {text} END"
     plain = [said for key, said in known.items() if said.lower() == key and key not in MACHINE_MISSING]
     if held.types[name] == pl.String and plain:  # as the contract spells it: nothing to look for
         raw, known_as = f"{held.column(name)}::text", ", ".join(map(literal, plain))
@@ -173,10 +175,41 @@ def _bare(text: str) -> str:
     return f"btrim({text}, {_STRIPPED})"
 
 
-def _key(text: str) -> str:
-    """As `holdfast.contract.parse.level_key`."""
-    whole = f"regexp_replace(lower({_bare(text)}), '^([+-]?[0-9]+)[.]0*$', '\\1')"
+def _key(text: str, keys: Collection[str]) -> str:
+    """As `holdfast.contract.parse.level_key`, as far as it tells which of some keys a text has.
+
+    PostgreSQL folds the case of ASCII alone where texts are compared by their bytes, and what else it can
+    fold depends on how it was built. So the letters beyond ASCII that the keys have are written small here,
+    and no others: a statement whose keys are ASCII stays as quick as it was. A word has a key here if it has
+    it by Polars, but for the signs for kelvin and ångström, which nobody writes levels with; and here a sigma
+    that ends a word may also be written as one that does not.
+    """
+    folded = f"lower({_bare(text)})"
+    beyond = sorted({letter for key in keys for letter in key if not letter.isascii()})
+    pairs = [(great, letter) for letter in beyond for great in _capitals().get(letter, "")]
+    if "\u03c2" in beyond:
+        pairs += [("\u03a3", "\u03c3"), ("\u03c2", "\u03c3")]
+    if pairs:
+        great, small = ("".join(letters) for letters in zip(*dict(pairs).items(), strict=True))
+        folded = f"translate({folded}, {literal(great)}, {literal(small)})"
+    if "\u0307" in beyond:  # the one letter that is two when it is small
+        folded = f"replace({folded}, '\u0130', 'i\u0307')"
+    whole = f"regexp_replace({folded}, '^([+-]?[0-9]+)[.]0*$', '\\1')"
     return f"regexp_replace({whole}, '[.]$', '')"
+
+
+def _small(key: str) -> str:
+    """A key as `_key` writes it."""
+    return literal(key.replace("\u03c2", "\u03c3"))
+
+
+@cache
+def _capitals() -> dict[str, str]:
+    """Of each small letter beyond ASCII, those that are written small by it, as Polars does."""
+    letters = map(chr, chain(range(0x80, 0xD800), range(0xE000, 0x20000)))  # without surrogates
+    both = pl.DataFrame({"great": list(letters)}).with_columns(small=pl.col("great").str.to_lowercase())
+    both = both.filter(pl.col("great") != pl.col("small"))
+    return dict(both.group_by("small").agg(pl.col("great").str.join("")).iter_rows())
 
 
 def _number(held: Held, name: str, told: Column) -> str:
@@ -190,7 +223,8 @@ def _number(held: Held, name: str, told: Column) -> str:
         whole = f"{double} = trunc({double}) AND abs({double}) < {_BEYOND}"
         found = f"{column}::bigint" if kind.is_integer() else f"CASE WHEN {whole} THEN {double}::bigint END"
     else:
-        found = double
+        # Of zeros with two signs, the largest depends on which is read first.
+        found = f"({double} + 0.0)" if kind.is_float() else double
     tests = [] if kind.is_integer() else [f"{double} BETWEEN -{_LARGEST} AND {_LARGEST}"]
     tests += [f"{found} >= {told.min!r}"] if told.min is not None else []
     tests += [f"{found} <= {told.max!r}"] if told.max is not None else []
@@ -203,7 +237,12 @@ def _boolean(held: Held, name: str, told: Column) -> str:
         return held.column(name)
     if kind != pl.String and name not in held.numeric:
         return "CAST(NULL AS boolean)"
-    text = f"{held.column(name)}::text" if kind == pl.String else level(held, name)
+    text = f'{held.column(name)}::text COLLATE "C"' if kind == pl.String else level(held, name)
     words = boolean_words(told.true, told.false)
-    yes, no = (", ".join(literal(word) for word in sorted(some)) for some in words)
-    return f"CASE WHEN {_key(text)} IN ({yes}) THEN TRUE WHEN {_key(text)} IN ({no}) THEN FALSE END"
+    key = _key(text, words[0] | words[1])
+    yes, no = (_listed(some) for some in words)
+    return f"CASE WHEN {key} IN ({yes}) THEN TRUE WHEN {key} IN ({no}) THEN FALSE END"
+
+
+def _listed(keys: Iterable[str]) -> str:
+    return ", ".join(sorted({_small(key) for key in keys}))
