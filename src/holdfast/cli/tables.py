@@ -167,7 +167,7 @@ def document(found: Found, out: Path) -> dict[str, object]:
 def _facts(table: Table, rows: int) -> dict[str, object]:
     keys = {"kind", "source", "customer", "id", "time", "begin", "end", "known"}
     said = {key: value for key, value in table.model_dump(mode="json", include=keys).items() if value}
-    return {**said, "rows": rows, "inputs": {name: str(column.kind) for name, column in table.inputs.items()}}
+    return {**said, "rows": rows, "inputs": {name: str(column.kind) for name, column in table.used.items()}}
 
 
 def words(found: Found, out: Path) -> Iterator[RenderableType]:
@@ -190,7 +190,7 @@ def words(found: Found, out: Path) -> Iterator[RenderableType]:
             when,
             table.known or "at once",
         )
-        shown.add_row(*map(Text, cells), Text(str(len(table.inputs))))
+        shown.add_row(*map(Text, cells), Text(str(len(table.used))))
     yield shown
     where = "".join(f", {column} {' or '.join(levels)}" for column, levels in churn.where.items())
     where += "".join(f", {column} above {bound:g}" for column, bound in churn.above.items())

@@ -29,6 +29,9 @@ MAX_COLUMNS = 2_000
 OPEN_LEVELS = 50
 """A category with more levels than this is *open*: its levels are learned in training, not listed here."""
 
+FEW_LEVELS = 8
+"""Events have features of a category with at most so many levels, all of them listed: the share of each."""
+
 
 class Kind(StrEnum):
     """How a column's values are read."""

@@ -15,9 +15,6 @@ if TYPE_CHECKING:
     from holdfast.contract.history import Table
     from holdfast.contract.types import Column
 
-FEW_LEVELS = 8
-"""A category with at most so many declared levels has a share for each."""
-
 LONGEST_NAME = 63
 """Characters; PostgreSQL cuts longer names off."""
 

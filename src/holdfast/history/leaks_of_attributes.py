@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from holdfast.contract.history import TableKind
-from holdfast.contract.types import Kind
+from holdfast.contract.types import FEW_LEVELS, Kind
 from holdfast.history.clocks import instant, latest, start_of, visible
-from holdfast.history.feature import FEW_LEVELS
 from holdfast.history.leak import FEWEST, Leak, excluded, rest_left
 from holdfast.history.settle import literal, quoted
 

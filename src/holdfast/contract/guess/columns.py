@@ -32,6 +32,9 @@ TELLING_AUC, TELLING_Z = 0.515, 4.0
 ABSURD_TIMES, ABSURD_QUANTILE = 1e6, 0.99
 """A value so many times the usual size (that quantile of what is not 0) is a mistake, not a customer."""
 
+LEARNED = ", too many to list: learned in training"
+"""What is said of a category's levels if they are not listed."""
+
 _WORDY_TEXT = 4
 _DISTINCT_TEXT = 0.3
 
@@ -234,7 +237,7 @@ def _set_levels(verdict: Verdict, profile: Profile) -> None:
     repaired = int(spelled.filter(pl.col("spellings") > 1).height)
     why = verdict.notes["kind",]
     if spelled.height > OPEN_LEVELS:
-        why = f"{spelled.height:,} levels, too many to list: learned in training" + _after(why)
+        why = f"{spelled.height:,} levels{LEARNED}" + _after(why)
     else:
         counts = dict(spelled.select("level", "count").iter_rows())
         levels = sorted(counts, key=_natural)

@@ -9,16 +9,16 @@ import polars as pl
 
 from holdfast.contract import parse
 from holdfast.contract.guess.clocks import ALMOST_ALL, PLANNED
-from holdfast.contract.guess.columns import Verdict, describe, set_bounds, set_useless
+from holdfast.contract.guess.columns import LEARNED, Verdict, describe, set_bounds, set_useless
 from holdfast.contract.guess.identity import identifier_reason, is_key
 from holdfast.contract.guess.leak import leak_reason
 from holdfast.contract.guess.meaning import could_mean, share_out
 from holdfast.contract.guess.numbered import number_reason
 from holdfast.contract.guess.roles import EVENTS
 from holdfast.contract.guess.signal import measure, sample_rows
-from holdfast.contract.history import TableKind
+from holdfast.contract.history import TableKind, has_too_many_levels
 from holdfast.contract.meanings import Meaning
-from holdfast.contract.types import OPEN_LEVELS, Column, Kind
+from holdfast.contract.types import FEW_LEVELS, OPEN_LEVELS, Column, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -94,7 +94,16 @@ def look_at(placed: Placed, *, until: date) -> Fields:
             found.ranges[name] = describe(verdict, look.profiles[name], values)
     if placed.kind is TableKind.EVENTS:
         found.failures = _failures(verdicts)
+        _note_many_levels(found)
     return found
+
+
+def _note_many_levels(found: Fields) -> None:
+    """Say of categories of events that have too many levels that no features are made of them."""
+    for name, verdict in found.verdicts.items():
+        if verdict.is_in and name not in found.failures and has_too_many_levels(verdict.column):
+            why = verdict.notes["kind",].replace(LEARNED, "")
+            verdict.notes["kind",] = f"{why}; no features are made from more than {FEW_LEVELS} levels"
 
 
 def _later_reason(column: Times, clocks: Clocks, until: date, *, versions: bool) -> str | None:
