@@ -171,6 +171,20 @@ class TestOneTableOfEvents:
         quantities = {"tenure", "weeks_of_all", "order", "meter", "cents"}
         assert {name for name, column in inputs.items() if column.kind is Kind.INTEGER} == quantities
 
+    def test_levels_too_many_for_features_are_told(self, invoices):
+        towns = invoices.with_columns(Town=pl.format("Town {}", pl.int_range(pl.len()) % 12))
+        inferred = infer_history({"retail": towns})
+        assert list(inferred.history.tables["retail"].used) == ["Quantity", "UnitPrice", "Country"]
+        said = {
+            path[3]: note for path, note in inferred.notes.items() if path[-1] == "kind" and len(path) > 4
+        }
+        assert said["Town"].startswith("12 levels; ")
+        assert said["StockCode"].startswith("900 levels; ")
+        for column in ("Town", "StockCode"):
+            assert said[column].endswith("no features are made from more than 8 levels")
+            assert "learned" not in said[column]
+        assert "no features" not in said["Country"]
+
     def test_what_cannot_be_read_counts_as_missing_and_rejects_no_row(self, invoices):
         odd = pl.when(pl.int_range(pl.len()) % 997 > 0).then("UnitPrice").otherwise(pl.lit("free of charge"))
         inferred = infer_history({"retail": invoices.with_columns(UnitPrice=odd)})

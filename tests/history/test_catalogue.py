@@ -56,6 +56,26 @@ def test_no_feature_of_a_wide_table_is_too_much_and_the_coarser_rule_is_the_same
     assert means == [f"visits_measure_{n}_mean_365d" for n in range(400)]
 
 
+def test_the_columns_that_a_contract_calls_used_are_those_of_which_features_are_made():
+    levels = [f"level {n}" for n in range(9)]
+    some = {
+        "few": {"kind": "category", "levels": levels[:8]},
+        "many": {"kind": "category", "levels": levels},
+        "open": {"kind": "category"},
+        "state": {"kind": "category", "levels": levels},
+        "flag": {"kind": "boolean"},
+        "due": {"kind": "date"},
+        "note": {"kind": "text"},
+    }
+    visits = {"kind": "events", "time": "at", "columns": some, "failures": {"state": levels[:1]}}
+    plans = {"kind": "intervals", "begin": "since", "columns": {n: some[n] for n in ("many", "open")}}
+    found = history({"visits": visits, "plans": plans}, CHURN)
+    made = {(f.table, name) for f in catalogue(found) for name in some if name in f.name.split("_")}
+    assert {name for table, name in made if table == "visits"} | {"state"} == set(found.tables["visits"].used)
+    assert {name for table, name in made if table == "plans"} == set(found.tables["plans"].used)
+    assert any("state" in f.doc for f in catalogue(found) if f.name == "visits_failures_ever")
+
+
 def test_dates_never_become_features_themselves():
     assert not [feature for feature in catalogue(CONTRACT) if feature.kind is Kind.DATE]
 
