@@ -236,7 +236,11 @@ def _snapshots(guessed: InferredHistory) -> str:
 
 
 def _said(notes: Mapping[tuple[str, ...], str]) -> Iterator[tuple[str, str]]:
-    """Notes about churn, the clock and whole tables; those about columns are many, and in the file."""
+    """Notes about churn, the clock, whole tables and a guessed order of day and month.
+
+    Those about columns are many, and in the file.
+    """
     for path, note in notes.items():
-        if path[0] == "churn" or path == ("clock", "first") or (path[0] == "tables" and len(path) == 2):  # noqa: PLR2004 - the table itself
+        whole = path[0] == "tables" and (len(path) == 2 or path[-1] == "day_first")  # noqa: PLR2004 - the table itself
+        if path[0] == "churn" or path == ("clock", "first") or whole:
             yield ".".join(path[1:]), note

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from holdfast.contract.guess.columns import Verdict, judge
+from holdfast.contract.guess.dates import guess_orders
 from holdfast.contract.guess.kind import guess_kinds
 from holdfast.contract.guess.label import guess_label
 from holdfast.contract.guess.money import guess_economics
@@ -81,7 +82,8 @@ def infer_contract(
     profiles = {column: Profile(table.get_column(column)) for column in table.columns if column != label}
     labelled = guess_label(Profile(table.get_column(label)), positive=positive)
     left = table.select(label_expr(labelled.churn, table.schema[label])).to_series()
-    verdicts = judge(table, profiles, guess_kinds(profiles), left, label=label, id_column=id_column)
+    kinds = guess_kinds(profiles, guess_orders({"": profiles})[""])
+    verdicts = judge(table, profiles, kinds, left, label=label, id_column=id_column)
     columns = {column: verdict.column for column, verdict in verdicts.items()}
     charge, column = _monthly(columns, verdicts)
     economics, money_notes = guess_economics(charge, column)

@@ -15,6 +15,7 @@ from holdfast.contract.types import Kind
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from holdfast.contract.guess.dates import Order
     from holdfast.contract.guess.kind import KindGuess
     from holdfast.contract.guess.profile import Profile
 
@@ -88,8 +89,8 @@ class Times:
     words: tuple[str, ...]
     days: pl.Series
     """Date; null where nothing is there, or a word or a year (9999) that means so."""
-    day_first: bool = False
-    """Whether its values show that the day comes first."""
+    order: Order | None = None
+    """Whether the day or the month comes first, if that matters."""
     spoken: tuple[str, ...] = ()
     """Words among the dates, such as "No" for what has not ended."""
     endless: bool = False
@@ -122,33 +123,40 @@ class Clocks:
     """What is to be said about times that are not used."""
 
 
-def find_times(profiles: Mapping[str, Profile], kinds: Mapping[str, KindGuess]) -> dict[str, Times]:
-    """The columns of a table that hold dates or times, in its order; those of birth are none."""
-    sure = any(guess.sure_day_first for guess in kinds.values())
+def find_times(
+    profiles: Mapping[str, Profile], kinds: Mapping[str, KindGuess], order: Order | None
+) -> dict[str, Times]:
+    """The columns of a table that hold dates or times, in its order; those of birth are none.
+
+    Args:
+        profiles: the columns of one table.
+        kinds: what they hold.
+        order: of day and month where a column leaves it open, from `guess_orders`.
+    """
     found = {}
     for name, profile in profiles.items():
-        times = _times(profile, kinds[name], day_first=sure)
+        times = _times(profile, kinds[name], order)
         if times is not None and not times.says(_BIRTH) and times.days.null_count() < len(times.days):
             found[name] = times
     return found
 
 
-def _times(profile: Profile, guess: KindGuess, *, day_first: bool) -> Times | None:
+def _times(profile: Profile, guess: KindGuess, order: Order | None) -> Times | None:
     if guess.kind is Kind.DATE:
         first = bool(guess.column.day_first)
         days, endless = _days(profile, day_first=first)
-        return Times(profile.name, profile.words, days, guess.sure_day_first, _spoken(profile), endless)
+        return Times(profile.name, profile.words, days, guess.order, _spoken(profile), endless)
     if not profile.is_text:
         return None
     spoken = _spoken(profile)
     dated = profile.levels.filter(~pl.col("level").is_in(spoken))
     if not spoken or len(spoken) > _MOST_WORDS or not dated.height:
         return None
-    dates = guess_dates(dated, day_first=day_first)
+    dates = guess_dates(dated, order=order)
     if dates is None:
         return None
     days, endless = _days(profile, day_first=dates.day_first)
-    return Times(profile.name, profile.words, days, dates.sure and dates.day_first, spoken, endless)
+    return Times(profile.name, profile.words, days, dates.order, spoken, endless)
 
 
 def _spoken(profile: Profile) -> tuple[str, ...]:

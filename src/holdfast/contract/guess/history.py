@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from holdfast.contract.complaints import complaints_of, refusal
 from holdfast.contract.guess.churn import guess_leaving
 from holdfast.contract.guess.clocks import find_times
+from holdfast.contract.guess.dates import guess_orders
 from holdfast.contract.guess.fields import finish, look_at, set_leaks
 from holdfast.contract.guess.kind import guess_kinds
 from holdfast.contract.guess.money import guess_by_spending, guess_economics
@@ -171,8 +172,9 @@ def _looks(frames: Mapping[str, pl.DataFrame], asked: str | None, left_out: dict
         table: {column: Profile(frame.get_column(column)) for column in frame.columns}
         for table, frame in frames.items()
     }
-    kinds = {table: guess_kinds(found) for table, found in profiles.items()}
-    times = {table: find_times(found, kinds[table]) for table, found in profiles.items()}
+    orders = guess_orders(profiles)
+    kinds = {table: guess_kinds(found, orders[table]) for table, found in profiles.items()}
+    times = {table: find_times(found, kinds[table], orders[table]) for table, found in profiles.items()}
     keys = {
         table: [
             key

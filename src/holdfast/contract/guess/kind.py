@@ -15,6 +15,7 @@ from holdfast.contract.types import OPEN_LEVELS, Column, Kind
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from holdfast.contract.guess.dates import Order
     from holdfast.contract.guess.profile import Profile
 
 MOST_UNREADABLE = 0.01
@@ -38,7 +39,8 @@ class Hints:
     """What the other columns of the file say about how it is written."""
 
     decimal_comma: bool = False
-    day_first: bool = False
+    order: Order | None = None
+    """Of day and month, where a column leaves it open."""
 
 
 @dataclass(frozen=True)
@@ -51,8 +53,8 @@ class KindGuess:
     """Rows whose value is neither missing nor of the kind."""
     sure_comma: bool | None = None
     """Whether the values themselves show a decimal comma (true) or point (false); none if neither."""
-    sure_day_first: bool = False
-    """Whether the values themselves show that the day comes first."""
+    order: Order | None = None
+    """Of dates: whether the day or the month comes first, if they need it."""
 
     @property
     def kind(self) -> Kind:
@@ -60,14 +62,17 @@ class KindGuess:
         return self.column.kind
 
 
-def guess_kinds(profiles: Mapping[str, Profile]) -> dict[str, KindGuess]:
-    """Each column's kind; what some columns show of the file's habits decides where others leave it open."""
-    kinds = {name: _kind_or_none(profile, Hints()) for name, profile in profiles.items()}
-    hints = Hints(
-        decimal_comma={guess.sure_comma for guess in kinds.values()} - {None} == {True},
-        day_first=any(guess.sure_day_first for guess in kinds.values()),
-    )
-    if hints == Hints():
+def guess_kinds(profiles: Mapping[str, Profile], order: Order | None) -> dict[str, KindGuess]:
+    """Each column's kind; what some columns show of the file's habits decides where others leave it open.
+
+    Args:
+        profiles: the columns of one table.
+        order: of day and month where a column leaves it open, from `guess_orders`.
+    """
+    alone = Hints(order=order)
+    kinds = {name: _kind_or_none(profile, alone) for name, profile in profiles.items()}
+    hints = Hints({guess.sure_comma for guess in kinds.values()} - {None} == {True}, order)
+    if hints == alone:
         return kinds
     return {
         name: _kind_or_none(profile, hints) if profile.is_text else kinds[name]
@@ -99,10 +104,10 @@ def _of_text(profile: Profile, hints: Hints) -> KindGuess:
         found = guess(profile, hints)
         if found is not None:
             return found
-    dates = guess_dates(profile.levels, day_first=hints.day_first)
+    dates = guess_dates(profile.levels, order=hints.order)
     if dates is not None:
         column = Column(kind=Kind.DATE, day_first=True if dates.day_first else None)
-        return KindGuess(column, dates.why, dates.unreadable, sure_day_first=dates.sure and dates.day_first)
+        return KindGuess(column, dates.why, dates.unreadable, order=dates.order)
     return KindGuess(Column(kind=Kind.CATEGORY), _levels_in_words(profile.levels))
 
 
@@ -155,7 +160,7 @@ def _text_numbers(profile: Profile, hints: Hints) -> KindGuess | None:
     if codes is not None:
         return codes
     if not unreadable and values["level"].str.contains(r"^[12]\d{7}$").all():
-        dates = guess_dates(values, day_first=False)
+        dates = guess_dates(values)
         if dates is not None and not dates.unreadable:
             return KindGuess(Column(kind=Kind.DATE), "dates written as YYYYMMDD")
     # 100.00 is whole by chance and money by form; the next customer pays 99.50.
@@ -211,7 +216,7 @@ def _of_numbers(profile: Profile) -> KindGuess:
     if whole and nominal:
         return KindGuess(Column(kind=Kind.CATEGORY), _nominal_in_words(profile))
     if whole and raw.len() and numbers.min() >= 19_000_101 and numbers.max() <= 21_001_231:  # type: ignore[operator]  # noqa: PLR2004 - dates as YYYYMMDD
-        dates = guess_dates(profile.levels, day_first=False)
+        dates = guess_dates(profile.levels)
         if dates is not None and not dates.unreadable:
             return KindGuess(Column(kind=Kind.DATE), "dates written as YYYYMMDD")
     # pandas turns integers into floats where some are missing; floats without a gap are floats by choice.

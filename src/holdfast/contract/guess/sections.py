@@ -9,6 +9,8 @@ from holdfast.contract.history import WINDOWS, Clock, Table, TableKind
 from holdfast.contract.meanings import Meaning
 
 if TYPE_CHECKING:
+    from holdfast.contract.guess.clocks import Times
+    from holdfast.contract.guess.dates import Order
     from holdfast.contract.guess.fields import Fields
     from holdfast.contract.guess.leaving import Leaving
 
@@ -87,6 +89,9 @@ def table_section(fields: Fields, source: str) -> tuple[Table, dict[tuple[str, .
     clocks, spans = placed.clocks, placed.kind is not TableKind.EVENTS
     stated = [one for one in (clocks.time, clocks.end, clocks.known) if one is not None]
     begin = clocks.time.name if clocks.time else None
+    day_first, guessed = _day_first(stated)
+    if not any(one.order for one in stated):
+        _say_orders(fields)
     table = Table(
         kind=placed.kind,
         source=source,
@@ -96,7 +101,7 @@ def table_section(fields: Fields, source: str) -> tuple[Table, dict[tuple[str, .
         begin=begin if spans else None,
         end=clocks.end.name if clocks.end else None,
         ongoing=clocks.end.spoken if clocks.end else (),
-        day_first=True if any(one.day_first for one in stated) else None,
+        day_first=day_first,
         known=clocks.known.name if clocks.known else None,
         failures=fields.failures,
         columns={name: verdict.column for name, verdict in fields.verdicts.items()},
@@ -107,6 +112,8 @@ def table_section(fields: Fields, source: str) -> tuple[Table, dict[tuple[str, .
             "customer",
         ): f"{look.customers.drop_nulls().n_unique():,} different values in {look.frame.height:,} rows",
     }
+    if guessed is not None:
+        notes["day_first",] = guessed
     missing = look.customers.null_count()
     if clocks.time is not None:
         days = clocks.time.days.drop_nulls()
@@ -130,3 +137,34 @@ def table_section(fields: Fields, source: str) -> tuple[Table, dict[tuple[str, .
     for name, verdict in fields.verdicts.items():
         notes |= {("columns", name, *path): note for path, note in verdict.notes.items()}
     return table, notes
+
+
+def _day_first(stated: list[Times]) -> tuple[bool | None, str | None]:
+    """What a table's section says of the order of day and month, and if that is a guess, on what ground."""
+    orders = [one.order for one in stated if one.order is not None]
+    shown = [order for order in orders if order.ground is None]
+    if any(order.day_first for order in shown):
+        return True, None
+    if shown:  # a few such dates among others are read only where the contract says how
+        return (None if all(order.usual for order in shown) else False), None
+    if not orders:
+        return None, None
+    return orders[0].day_first, _guessed(orders[0], [one.name for one in stated if one.order is not None])
+
+
+def _say_orders(fields: Fields) -> None:
+    """Write the guessed order of day and month into the columns that need one."""
+    for name, verdict in fields.verdicts.items():
+        order = fields.placed.look.kinds[name].order
+        if order is not None and order.ground and verdict.is_in:
+            verdict.set(_guessed(order, [name]), day_first=order.day_first)
+
+
+def _guessed(order: Order, names: list[str]) -> str:
+    """What to say of a guessed order of day and month."""
+    listed = " and ".join(f'"{name}"' for name in names)
+    month = "April" if order.day_first else "March"
+    return (
+        f"a guess, {order.ground}: no value of {listed} shows which of day and month comes first. "
+        f"Look whether 03/04 is in {month} there"
+    )
