@@ -342,7 +342,7 @@ ERRORS = [
             "customers.csv": "customer,joined\na,2020-01-01\n",
         },
         {"customers": CUSTOMERS},
-        "have nothing in common",
+        'have nothing in common: "1" here, "a" there',
         '1 of 1: its customer is not in the table of customers, such as "1"',
     ),
 ]

@@ -195,7 +195,7 @@ class _Preparation:
             notes[TWICE] = twice
         whole = TableCounts(counts.read, kept, counts.rejected | rejected, notes)
         place = f"table {name} ({self._sources[name].name})"
-        insist_usable(self._history, name, whole, place, self._rejects)
+        insist_usable(self._history, name, whole, place, self._rejects, work=self._work)
         return whole
 
     def _first_left(self, settler: Settler) -> datetime | None:
@@ -210,7 +210,13 @@ class _Preparation:
 
 
 def insist_usable(
-    history: History, name: str, counts: TableCounts, where: str, rejects: Sequence[pl.DataFrame] = ()
+    history: History,
+    name: str,
+    counts: TableCounts,
+    where: str,
+    rejects: Sequence[pl.DataFrame] = (),
+    *,
+    work: Path | None = None,
 ) -> None:
     """Refuse a table of which nothing can be used, and one without rows that should show who leaves.
 
@@ -220,6 +226,7 @@ def insist_usable(
         counts: what became of its rows.
         where: the table and its place.
         rejects: examples, as of `Prepared.rejects`.
+        work: folder of the tables that are ready, the register of customers among them.
     """
     if counts.kept or not (counts.read or name == history.churn.table):
         return
@@ -237,11 +244,22 @@ def insist_usable(
     hint = f"Look at how the contract describes [tables.{name}]"
     if reason == UNKNOWN:
         hint += f" and [tables.{history.customers}]: their customer columns have nothing in common"
+        if first is not None and shown and work is not None:
+            hint += _and_theirs(work / f"{history.customers}.parquet", first["value"][0])
     raise HistoryError(
         f'No row of table "{name}" can be used. {rows:,} of {counts.read:,}: {reason}{shown}.',
         where=where,
         hint=f"{hint}.",
     )
+
+
+def _and_theirs(register: Path, unknown: str) -> str:
+    """A customer of the register beside one that is not in it: the one written most like it, if any is."""
+    plain = pl.col("_customer").str.to_lowercase().str.strip_chars_start("0")
+    known = pl.scan_parquet(register).select("_customer")
+    alike = known.filter(plain == unknown.lower().lstrip("0")).head(1).collect()
+    either = alike if alike.height else known.head(1).collect()
+    return f': "{unknown}" here, "{either["_customer"][0]}" there' if either.height else ""
 
 
 def _asked(name: str, source: Source, ask: Any) -> Any:
