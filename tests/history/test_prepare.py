@@ -328,7 +328,7 @@ ERRORS = [
         {"sales.csv": "customer,at,known,amount,sort\na,25/12/2023,,1,\n"},
         {},
         "day_first = true  under [tables.sales]",
-        'writes the day first in column "at"',
+        'writes the day first in column "at", such as "25/12/2023" in row 1 of sales.csv, and',
     ),
     (
         {"sales.csv": "customer,at,known,amount,sort\na,soon,,1,\n"},
@@ -364,6 +364,67 @@ def test_day_first_is_read_where_the_contract_says_so(tmp_path):
         "2010-12-01 08:26",
         "2010-12-25 08:26",
     ]
+
+
+UNSAID = "the day or the month could come first: say day_first in the contract"
+ISO = "".join(f"c{day},2024-01-{day:02d},,{day},Sale\n" for day in range(1, 31))
+SLIPS = "a,03/04/2023,,1,Sale\nb,05/05/2023,,2,Sale\nc,04/13/2023,,3,Sale\n"
+
+
+def slips(folder, *, first, **more):
+    """Three dates in another spelling, in a file, and so a batch, of their own before or after the others."""
+    (folder / "sales").mkdir()
+    for name, lines in zip(("1.csv", "2.csv"), (SLIPS, ISO) if first else (ISO, SLIPS), strict=True):
+        (folder / "sales" / name).write_text(f"customer,at,known,amount,sort\n{lines}", encoding="utf-8")
+    return prepared(folder, {"sales": SALES | {"source": "sales"} | more}, {})
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_few_dates_that_leave_open_what_they_mean_are_rejected_wherever_batches_end(tmp_path, first):
+    found = slips(tmp_path, first=first)
+    assert found.counts["sales"].rejected == {UNSAID: 1}
+    assert found.counts["sales"].read == 33
+    listed = pl.read_csv(found.rejects, infer_schema_length=0)
+    assert listed.select("row", "column", "value").rows() == [("1", "at", "03/04/2023")]
+    assert listed["file"][0].endswith("1.csv" if first else "2.csv")
+    kept = rows(found, "sales")["_time"].dt.strftime("%Y-%m-%d").to_list()
+    assert {"2023-05-05", "2023-04-13"} <= set(kept)
+
+
+@pytest.mark.parametrize(("day_first", "read"), [(True, "2023-04-03"), (False, "2023-03-04")])
+def test_a_few_dates_are_read_by_the_contract_where_it_says_how(tmp_path, day_first, read):
+    found = slips(tmp_path, first=False, day_first=day_first)
+    assert UNSAID not in found.counts["sales"].rejected
+    assert read in rows(found, "sales")["_time"].dt.strftime("%Y-%m-%d").to_list()
+
+
+def test_a_few_dates_of_other_columns_that_leave_open_what_they_mean_are_missing(tmp_path):
+    lines = "".join(f"c{day},2024-01-{day:02d},2024-01-{day:02d}\n" for day in range(1, 31))
+    files = {"sales.csv": f"customer,at,due\n{lines}a,2024-01-05,03/04/2024\n"}
+    sales = {"kind": "events", "time": "at", "columns": {"due": {"kind": "date"}}}
+    found = prepared(tmp_path, {"sales": sales}, files)
+    assert rows(found, "sales").filter(_customer="a")["due"].to_list() == [None]
+    assert found.counts["sales"].notes == {"due: no date, or out of range, so missing": 1}
+    told = sales | {"columns": {"due": {"kind": "date", "day_first": True}}}
+    due = rows(prepared(tmp_path, {"sales": told}, {}), "sales").filter(_customer="a")["due"]
+    assert due.dt.strftime("%Y-%m-%d").to_list() == ["2024-04-03"]
+
+
+def test_dates_whose_usual_spelling_has_slashes_are_read_month_first(tmp_path):
+    lines = "a,03/04/2024,,1,Sale\nb,12/25/2023,,1,Sale\nc,2024-01-05,,1,Sale\n"
+    found = prepared(tmp_path, {"sales": SALES}, {"sales.csv": f"customer,at,known,amount,sort\n{lines}"})
+    read = rows(found, "sales")["_time"].dt.strftime("%Y-%m-%d").to_list()
+    assert sorted(read) == ["2023-12-25", "2024-01-05", "2024-03-04"]
+
+
+def test_a_later_file_that_writes_the_day_first_is_an_error(tmp_path):
+    (tmp_path / "sales").mkdir()
+    (tmp_path / "sales" / "1.csv").write_text(f"customer,at,known,amount,sort\n{ISO}", encoding="utf-8")
+    later = "".join(f"c{day},{day:02d}/02/2024,,1,Sale\n" for day in range(1, 29))
+    (tmp_path / "sales" / "2.csv").write_text(f"customer,at,known,amount,sort\n{later}", encoding="utf-8")
+    with pytest.raises(HistoryError, match='writes the day first in column "at", and the contract') as caught:
+        prepared(tmp_path, {"sales": SALES | {"source": "sales"}}, {})
+    assert "day_first = true  under [tables.sales]" in caught.value.hint
 
 
 def test_a_column_of_another_type_is_no_time(tmp_path):

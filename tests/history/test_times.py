@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import polars as pl
@@ -9,8 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from holdfast.history.times import (
+    Doubts,
     counts_from_epoch,
     day_begin,
+    day_first_at,
     next_day,
     read_times,
     shows_day_first,
@@ -138,3 +141,58 @@ def test_values_show_whether_the_day_comes_first():
     assert shows_day_first(pl.Series([*["2010-12-01"] * 6, "1/12/2010", "13/12/2010", "2 Dec 2010"]))
     assert not shows_day_first(pl.Series(["12/13/2010", "13/12/2010"]))
     assert not shows_day_first(pl.Series(["2024-13-12"]))
+
+
+def test_where_the_day_is_shown_to_come_first_is_told():
+    assert day_first_at(pl.Series([None, "2010-12-01", "1/12/2010", " 13/12/2010 8:26", "14/12/2010"])) == 3
+    assert day_first_at(pl.Series(["1/12/2010", "12/13/2010"])) is None
+
+
+DATES = st.dates(date(2020, 1, 1), date(2024, 12, 31))
+SPELT = st.tuples(DATES, st.sampled_from(["%Y-%m-%d"] * 4 + ["%d/%m/%Y", "%m/%d/%Y", "%d.%m.%y"]))
+COLUMNS = st.lists(st.none() | st.just("soon") | SPELT.map(lambda one: one[0].strftime(one[1])), max_size=40)
+
+
+@given(column=COLUMNS, cuts=st.lists(st.integers(0, 40), max_size=4))
+def test_which_columns_leave_open_what_they_mean_does_not_depend_on_the_batches(column, cuts):
+    series = pl.Series("at", column, dtype=pl.String)
+    whole, parts = Doubts(), Doubts()
+    bounds = [0, *sorted(cuts), len(column)]
+    for doubts, batches in (
+        (whole, [series]),
+        (parts, [series[one:other] for one, other in pairwise(bounds)]),
+    ):
+        for batch in batches:
+            doubts.look("at", batch, read_times(batch, zone="UTC", day_first=False).instant.is_not_null())
+    assert parts.found() == whole.found()
+    assert parts.day_first() == whole.day_first()
+
+
+ISO = ["2021-05-18", "2021-06-30 08:00", "20210701", "Mar 5, 2024"]
+
+
+@pytest.mark.parametrize(
+    ("written", "open_"),
+    [
+        ("03/04/2021", True),
+        (" 3.4.21 8:26", True),
+        ("03-04-2021", True),
+        ("04/04/2021", False),  # both readings are one
+        ("13/04/2021", False),
+        ("04/13/2021", False),
+        ("00/04/2021", False),
+        ("2021/03/04", False),
+    ],
+)
+def test_a_value_is_in_doubt_that_can_be_read_in_two_ways_where_others_cannot(written, open_):
+    def look(column, *names):
+        doubts = Doubts(frozenset(names))
+        return doubts, doubts.look("at", column, pl.repeat(value=True, n=len(column), eager=True))
+
+    among = pl.Series("at", [*ISO, written])
+    assert look(among)[0].found() == (frozenset({"at"}) if open_ else frozenset())
+    assert look(among)[1] is None  # not known before the end
+    told = look(among, "at")[1]
+    assert told is None or told.to_list() == [False] * 4 + [open_]
+    usual = pl.Series("at", [*ISO, *["12/25/2021"] * 4, written])
+    assert not look(usual)[0].found()

@@ -11,6 +11,7 @@ import json
 from collections import Counter
 from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -149,7 +150,16 @@ class _Preparation:
         """Read one table row by row into a Parquet file; every row has a customer and is on the one clock."""
         source = self._sources[name]
         schema = _asked(name, source, source.schema)
-        reader = TableReader(self._history, name, schema, bound=self._bound, now=self._now)
+        start = partial(TableReader, self._history, name, schema, bound=self._bound, now=self._now)
+        reader, listed = start(), len(self._rejects)
+        staged = self._read(name, reader)
+        if doubtful := reader.finish():
+            del self._rejects[listed:]
+            staged = self._read(name, start(doubtful=doubtful))
+        return staged
+
+    def _read(self, name: str, reader: TableReader) -> tuple[Path, TableCounts]:
+        source = self._sources[name]
         path = self._work / f"{name}.staged"
         self._progress.start(f"Reading {name}", 1.0)
         rejected, notes, kept, done = Counter[str](), Counter[str](), 0, 0.0

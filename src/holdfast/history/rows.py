@@ -18,9 +18,12 @@ from holdfast.contract.parse import key_of, level_expr, level_key, missing_expr
 from holdfast.history.problems import HistoryError
 from holdfast.history.times import (
     INSTANT,
+    UNSAID,
+    Doubts,
     Times,
     counts_from_epoch,
     day_begin,
+    day_first_at,
     next_day,
     read_times,
     shows_day_first,
@@ -65,6 +68,7 @@ class TableReader:
         schema: the columns and types of its source.
         bound: what happens at or after this moment (naive UTC) is in the future.
         now: nothing is known after it.
+        doubtful: what an earlier reader of the same table found, see `finish`.
 
     Raises:
         HistoryError: a column is missing, or holds no times where the contract says so.
@@ -78,13 +82,15 @@ class TableReader:
         *,
         bound: datetime,
         now: datetime,
+        doubtful: frozenset[str] = frozenset(),
     ) -> None:
         self._name = name
         self._table: Table = history.tables[name]
         self._zone = history.clock.time_zone
         self._bound, self._now = bound, now
         self._by_contract = history.clock.until is not None
-        self._values = OwnColumns(history, name)
+        self._doubts = Doubts(doubtful)
+        self._values = OwnColumns(history, name, self._doubts)
         self._own = self._values.columns
         self._walls = needs_walls(history, name)
         missing = [c for c in self._table.clocks if c not in schema]
@@ -106,7 +112,7 @@ class TableReader:
         """
         raw = _plain(batch.frame)
         if not self._seen and raw.height:
-            self._look(raw)
+            self._look(raw, batch)
             self._seen = True
         table, zone = self._table, self._zone
         found = pl.DataFrame(
@@ -140,6 +146,19 @@ class TableReader:
         values, odd = self._values.read(raw)
         found = found.with_columns(*self._helpers(found, zone), *values)
         return _settled(found.select(self.schema.names()), raw, checks, batch, notes | odd)
+
+    def finish(self) -> frozenset[str]:
+        """After the last batch, the columns of which a few values leave open whether the day comes first.
+
+        They were read month first. If there are such, the table must be read again by a reader that knows.
+
+        Raises:
+            HistoryError: a clock is written day first, and the contract does not say so.
+        """
+        for name in self._doubts.day_first():
+            if name in self._table.clocks:
+                raise self._day_first(name)
+        return self._doubts.found()
 
     def _schema(self) -> pl.Schema:
         table = self._table
@@ -176,6 +195,9 @@ class TableReader:
         missing = raw.select(missing_expr(name, raw.schema[name], Kind.DATE)).to_series()
         if required:
             checks.append((missing, name, "no time"))
+        if self._table.day_first is None:
+            unsaid = self._doubts.look(name, raw[name], times.instant.is_not_null())
+            checks += [] if unsaid is None else [(unsaid, name, UNSAID)]
         checks.append((times.instant.is_null() & ~missing, name, "the time cannot be read"))
         checks.append(((times.instant < ALWAYS).fill_null(value=False), name, "before the year 1900"))
         return times
@@ -216,7 +238,7 @@ class TableReader:
         notes["no time at which it became known: taken as when it happened"] = known.null_count()
         return known.zip_with(known.is_not_null(), happened).alias("_known")
 
-    def _look(self, raw: pl.DataFrame) -> None:
+    def _look(self, raw: pl.DataFrame, batch: RawBatch) -> None:
         """Refuse what would be misread throughout."""
         table = self._table
         for name in filter(None, (table.time, table.begin, table.end, table.known)):
@@ -228,11 +250,17 @@ class TableReader:
                     _WRITE_ISO,
                 )
             if table.day_first is None and shows_day_first(raw[name]):
-                raise self._error(
-                    f'writes the day first in column "{name}", and the contract does not say so',
-                    name,
-                    f"Write  day_first = true  under [tables.{self._name}].",
-                )
+                at = day_first_at(raw[name]) or 0
+                row = f'"{raw[name][at]}" in row {batch.rows[at]:,}'
+                file = f" of {batch.file.rpartition('/')[2]}" if batch.file else ""
+                raise self._day_first(name, f", such as {row}{file},")
+
+    def _day_first(self, column: str, shown: str = ",") -> HistoryError:
+        return self._error(
+            f'writes the day first in column "{column}"{shown} and the contract does not say so',
+            column,
+            f"Write  day_first = true  under [tables.{self._name}].",
+        )
 
     def _error(self, what: str, column: str, hint: str) -> HistoryError:
         return HistoryError(

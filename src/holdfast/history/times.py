@@ -7,7 +7,8 @@ with the offset before the change, one that they show twice in autumn is the fir
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -26,11 +27,14 @@ _CLOCK = (
     r"(?::(?<second>[0-9]{2})(?:[.,](?<fraction>[0-9]{1,9}))?)?"
     r"\s*(?:(?<half>[AaPp])\.?[Mm]\.?)?\s*(?<zone>Z|z|UTC|GMT|[+-][0-9]{2}(?::?[0-9]{2})?)?$"
 )
-_TWO = r"^([0-9]{1,2})[-/. ]([0-9]{1,2})[-/. ](?:[0-9]{4}|[0-9]{2})(?:[T ,]|$)"
+_TWO = r"^\s*([0-9]{1,2})[-/. ]([0-9]{1,2})[-/. ](?:[0-9]{4}|[0-9]{2})(?:[T ,]|$)"
 _EPOCH = r"^[+-]?[0-9]{9,}(?:\.[0-9]*)?$"
 _MONTHS = 12
 SOME = 0.05
 """Share of values in one of several ways of writing, from which it is no slip."""
+
+UNSAID = "the day or the month could come first: say day_first in the contract"
+"""Why a value such as 03/04/2024 is not read where most are like 2024-03-05."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,12 +91,80 @@ def counts_from_epoch(column: pl.Series) -> bool:
 
 def shows_day_first(column: pl.Series) -> bool:
     """Whether values are written like 25/12/2024, not just a few, and they show that the day comes first."""
-    if column.dtype != pl.String or int(column.str.contains(_TWO).sum()) <= SOME * column.count():
-        return False
-    parts = pl.DataFrame({"text": column.str.strip_chars()}).select(
-        pl.col("text").str.extract(_TWO, place).cast(pl.Int64).alias(str(place)) for place in (1, 2)
+    doubts = Doubts()
+    doubts.look("", column, column.is_not_null())
+    return bool(doubts.day_first())
+
+
+def day_first_at(column: pl.Series) -> int | None:
+    """Where the first value like 25/12/2024 is, if there is one."""
+    found: int | None = _parts(column).select((pl.col("one") > _MONTHS).arg_true().first()).item()
+    return found
+
+
+@dataclass
+class Doubts:
+    """How a table's columns write dates, counted batch by batch, where the contract has no ``day_first``.
+
+    Where most are like 2024-03-05, nothing says how a few like 03/04/2024 are meant. Whether that is so is
+    known only at the end of the table, wherever its batches end: then it is read again with ``columns``.
+    """
+
+    columns: frozenset[str] = frozenset()
+    """Those of which that is known."""
+    _counts: dict[str, Counter[str]] = field(default_factory=dict)
+
+    def look(self, name: str, column: pl.Series, read: pl.Series) -> pl.Series | None:
+        """Count a batch of a column.
+
+        Args:
+            name: the column's.
+            column: its values.
+            read: Boolean, which of them are dates.
+
+        Returns:
+            Boolean, which values leave open what they mean, if the column is one of ``columns``.
+        """
+        if column.dtype != pl.String:
+            return None
+        counts = self._counts.setdefault(name, Counter())
+        if not column.str.contains(_TWO).any():
+            counts["other"] += int(read.sum())
+            return None
+        parts = _parts(column)
+        one, other = parts["one"], parts["other"]
+        two = one.is_not_null()
+        unsaid = (one.is_between(1, _MONTHS) & other.is_between(1, _MONTHS) & (one != other)).fill_null(
+            value=False
+        )
+        counts["two"] += int(two.sum())
+        counts["other"] += int((read & ~two).sum())
+        counts["unsaid"] += int(unsaid.sum())
+        counts["day"] += int((one > _MONTHS).sum())
+        counts["month"] += int((other > _MONTHS).sum())
+        return unsaid if name in self.columns else None
+
+    def found(self) -> frozenset[str]:
+        """The columns in which a few values leave open what they mean."""
+        return frozenset(
+            name for name, found in self._counts.items() if found["unsaid"] and found["other"] > found["two"]
+        )
+
+    def day_first(self) -> list[str]:
+        """The columns in which not just a few values show that the day comes first, and none the month."""
+        return [
+            name
+            for name, found in self._counts.items()
+            if found["day"] and not found["month"] and found["two"] > SOME * (found["two"] + found["other"])
+        ]
+
+
+def _parts(column: pl.Series) -> pl.DataFrame:
+    """The first two numbers (``one``, ``other``) of values such as 03/04/2024; null in others."""
+    return column.to_frame("text").select(
+        pl.col("text").str.extract(_TWO, place).cast(pl.Int64).alias(name)
+        for place, name in ((1, "one"), (2, "other"))
     )
-    return bool((parts["1"] > _MONTHS).any()) and not bool((parts["2"] > _MONTHS).any())
 
 
 def to_utc(wall: pl.Series, zone: str) -> pl.Series:
