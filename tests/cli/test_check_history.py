@@ -70,7 +70,7 @@ def test_the_rejects_are_a_file_and_with_json_all_is_one_document(holdfast, tmp_
     assert document["passed"] is False
     assert document["until"] == "2024-09-01T00:00:00+00:00"
     assert all(snapshot["as_of"].endswith("T00:00:00+00:00") for snapshot in document["snapshots"])
-    assert len(document["warnings"]) == 2
+    assert len(document["warnings"]) == 3
     rejects = pl.read_csv(document["files"]["rejects.csv"])
     assert rejects.select("table", "row", "reason").sort("row").rows() == [
         ("memberships", 361, "no customer id"),

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from itertools import pairwise
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import polars as pl
 
 from holdfast.contract.history import ChurnEvent, History, TableKind
-from holdfast.history.clocks import latest
+from holdfast.history import advice
+from holdfast.history.clocks import among, chosen, instant, latest
+from holdfast.history.judged import about_judging
 from holdfast.history.labels import labels_sql
 from holdfast.history.leaks_of_clocks import filled_in_later
 from holdfast.history.moments import moments, snapshots
@@ -22,12 +24,12 @@ from holdfast.history.prepared import opened
 from holdfast.history.problems import HistoryError
 from holdfast.history.settle import literal, quoted
 from holdfast.history.spine import spine_sql
+from holdfast.history.times import aware
 from holdfast.progress import NullProgress
-from holdfast.quality.enough import LEAST_EACH, about_few
+from holdfast.quality.enough import LEAST_EACH
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime
 
     from holdfast.history.engines.duck import Duck
     from holdfast.history.prepared import Prepared
@@ -39,14 +41,9 @@ SAMPLE_ROWS = 5_000_000
 HORIZONS = (7, 14, 30, 60, 90, 180, 365)
 LEADS = (0, 3, 7, 14, 30, 60)
 GRACES = (0, 7, 14, 30, 60, 90)
-RARE, USUAL = 0.005, 0.95
-"""Churn rates beyond which hardly anything can be learned."""
 
 REGULAR = 0.5
 """Where the middle half of gaps spans less than this share of their median, events come in a cycle."""
-
-MUCH = 0.05
-"""Share of rows or customers of which to speak."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +81,8 @@ class Snapshot:
     eligible: int
     churned: int
     stayed: int
+    between: int
+    """Of those who stayed: who left after the window's end, before the next snapshot's window begins."""
 
 
 @dataclass(frozen=True)
@@ -148,6 +147,7 @@ def sensitivity(
         if every > 1:
             sample(engine, history, every)
         own = _counts(engine, history, prepared, as_of)
+        silent = _silent(engine, history, own)
         shown.advance()
         variants = [_variant(history, None, own)]
         for changed, days in changes:
@@ -158,13 +158,28 @@ def sensitivity(
         later = filled_in_later(engine, history)
         shown.advance()
     seen = tuple(
-        Snapshot(**row) for row in own.select("as_of", "mature", "eligible", "churned", "stayed").to_dicts()
+        Snapshot(**row)
+        for row in own.select("as_of", "mature", "eligible", "churned", "stayed", "between").to_dicts()
+    )
+    last = own["last"].max()
+    told = advice.Told(
+        variants[0],
+        seen,
+        gaps,
+        at_once=int(own.filter("mature")["at_once"].sum()),
+        leaving=int(own.filter("mature")["leaving"].sum()),
+        last_left=aware(last, history.clock.time_zone).date() if isinstance(last, datetime) else None,
+        complete=aware(prepared.until, history.clock.time_zone).date(),
+        silent=silent,
+        share=1 / every,
     )
     warnings = (
-        *_of_lead(history, variants[0], int(own.filter("mature")["at_once"].sum())),
-        *_of_definition(history, variants[0], gaps),
-        *_of_outcomes(variants[0], seen, 1 / every),
-        *_of_tables(prepared),
+        *advice.of_lead(history, told),
+        *advice.of_windows(history, told),
+        *advice.of_definition(history, told),
+        *advice.of_outcomes(told),
+        *about_judging(history, prepared, own, 1 / every),
+        *advice.of_tables(prepared),
         *later,
     )
     return Sensitivity(tuple(variants), seen, 1 / every, warnings)
@@ -195,21 +210,54 @@ def sample(engine: Duck, history: History, every: int) -> None:
 
 
 def _counts(engine: Duck, history: History, prepared: Prepared, as_of: Sequence[datetime]) -> pl.DataFrame:
-    """One row a snapshot: whether it is mature, and how many there are of each outcome."""
+    """One row a snapshot: whether it is mature, and how many there are of each outcome.
+
+    Besides: ``leaving``, who left from the begin of the window to that of the next, and ``between``, who of
+    them left after its end. Snapshots more than a month apart leave time between them on purpose: none there.
+    """
+    churn = history.churn
     looks = moments(history, as_of)
+    near = pl.col("as_of").shift(-1) - pl.col("as_of") < pl.duration(days=32)  # an hour more in autumn
+    looks = looks.with_columns(next_begin=pl.when(near).then(pl.col("label_begin").shift(-1)))
     engine.store("moments", looks)
     engine.run(f"CREATE OR REPLACE TABLE spine AS {spine_sql(history)}")
+    leaving = "outcome IN ('churned', 'stayed') AND left_at >= m.label_begin AND left_at < m.next_begin"
+    if churn.cause is not None and churn.causes is not None:
+        leaving += f" AND {among('cause', history.tables[churn.table], churn.cause, churn, churn.causes)}"
     counted = engine.query(
         "SELECT as_of, count(*) AS eligible, "
         "count(*) FILTER (WHERE outcome = 'churned') AS churned, "
         "count(*) FILTER (WHERE outcome = 'stayed') AS stayed, "
         "count(*) FILTER (WHERE outcome = 'too late') AS too_late, "
         "count(*) FILTER (WHERE outcome = 'gone') AS gone, "
-        "count(*) FILTER (WHERE outcome = 'churned' AND left_at < m.label_begin + INTERVAL 1 DAY) AS at_once "
+        "count(*) FILTER (WHERE outcome = 'churned' AND left_at < m.label_begin + INTERVAL 1 DAY) "
+        "AS at_once, "
+        f"count(*) FILTER (WHERE {leaving}) AS leaving, "
+        f"count(*) FILTER (WHERE {leaving} AND left_at >= m.label_end) AS between, "
+        "max(left_at) AS last "
         f"FROM ({labels_sql(history, prepared.until)}) AS l JOIN moments AS m USING (as_of) GROUP BY as_of"
     )
-    mature = looks.select("as_of", (pl.col("label_known") <= prepared.until).alias("mature"))
-    return mature.join(counted, on="as_of", how="left").fill_null(0).sort("as_of")
+    mature = looks.select("as_of", "label_known", (pl.col("label_known") <= prepared.until).alias("mature"))
+    joined = mature.join(counted, on="as_of", how="left")
+    return joined.with_columns(pl.selectors.integer().fill_null(0)).sort("as_of")
+
+
+def _silent(engine: Duck, history: History, own: pl.DataFrame) -> float:
+    """Share of those judged last who had no event for longer than the horizon, where none need be recent."""
+    churn, mature = history.churn, own.filter("mature")
+    if churn.event is not ChurnEvent.INACTIVITY or churn.active_days is not None or not mature.height:
+        return 0.0
+    table, last = history.tables[churn.table], mature["as_of"][-1]
+    recent = (
+        f"SELECT DISTINCT e._customer FROM {quoted(churn.table)} AS e WHERE e._time < {instant(last)} "
+        f"AND e._time >= {instant(last - timedelta(days=churn.horizon_days))} "
+        f"AND {latest(table, 'e')} AND {chosen(table, churn, 'e')}"
+    )
+    share = engine.query(
+        "SELECT avg(CASE WHEN r._customer IS NULL THEN 1.0 ELSE 0.0 END) AS silent FROM spine AS s "
+        f"LEFT JOIN ({recent}) AS r ON r._customer = s._customer WHERE s.as_of = {instant(last)}"
+    )["silent"][0]
+    return float(share or 0)
 
 
 def _variant(history: History, changed: str | None, counts: pl.DataFrame) -> Variant:
@@ -220,7 +268,7 @@ def _variant(history: History, changed: str | None, counts: pl.DataFrame) -> Var
 
 
 @dataclass(frozen=True)
-class _Gaps:
+class Gaps:
     """Days between a customer's events."""
 
     table: str
@@ -236,7 +284,7 @@ class _Gaps:
         return self.high - self.low < REGULAR * self.median
 
 
-def _gaps(engine: Duck, history: History) -> list[_Gaps]:
+def _gaps(engine: Duck, history: History) -> list[Gaps]:
     """Gaps between days with events, for each events table that has any."""
     found = []
     for name, table in history.tables.items():
@@ -254,93 +302,5 @@ def _gaps(engine: Duck, history: History) -> list[_Gaps]:
             f"FROM ({days}) AS d) AS g WHERE gap IS NOT NULL"
         ).row(0, named=True)
         if row["median"] is not None:
-            found.append(_Gaps(name, **row))
-    return found
-
-
-def _of_lead(history: History, own: Variant, at_once: int) -> list[str]:
-    """Whether anybody could act; ``at_once`` of those who churn leave on the first day of the horizon."""
-    churn, found = history.churn, []
-    if churn.event is not ChurnEvent.INACTIVITY and at_once > own.churned / 2:
-        found.append(
-            f"{at_once:,} of the {own.churned:,} who churn leave on the first day that counts: ends lie on "
-            "days such as the snapshots' own, and nobody can act. For firsts of months, lead_days = 1 and "
-            "horizon_days = 31 look at the next one instead; set clock.until to what is recorded."
-        )
-    elif churn.lead_days == 0:
-        found.append(
-            "lead_days is 0: customers count who leave the very day on which they are found, before anybody "
-            "can act. Set it to the days that you need."
-        )
-    return found
-
-
-def _of_definition(history: History, own: Variant, gaps: list[_Gaps]) -> list[str]:
-    churn, found = history.churn, []
-    cycles = sorted((gap for gap in gaps if gap.regular and gap.median > 1), key=lambda gap: gap.median)
-    if cycles and churn.horizon_days < cycles[-1].median:
-        cycle = cycles[-1]
-        found.append(
-            f"The horizon of {churn.horizon_days} days is shorter than the cycle of {cycle.table}, "
-            f"{cycle.median:.0f} days: some customers have no occasion to leave within it."
-        )
-    for gap in gaps:
-        quiet = churn.event is ChurnEvent.INACTIVITY and gap.table == churn.table
-        if quiet and gap.longer > MUCH:
-            found.append(
-                f"{gap.longer:.0%} of the gaps between a customer's {gap.table} are longer than "
-                f"{churn.horizon_days} days: many who are said to have churned will be back."
-            )
-    if own.too_late > own.churned:
-        found.append(
-            f"More leave within the lead ({own.too_late:,}) than in the horizon after it ({own.churned:,}): "
-            "a shorter lead would reach them."
-        )
-    return found
-
-
-def _of_outcomes(own: Variant, seen: Sequence[Snapshot], share: float) -> list[str]:
-    found = []
-    immature = sum(not snapshot.mature for snapshot in seen)
-    if immature:
-        found.append(
-            f"The labels of {immature} of {len(seen)} snapshots have not matured; they can be scored, "
-            "not learned from."
-        )
-    if 0 < own.snapshots < 3:  # noqa: PLR2004 - one to learn from, one to choose by, one to judge by
-        found.append(
-            f"Only {own.snapshots} snapshots have matured: too few to learn from one and judge by another."
-        )
-    few = about_few(own.churned, own.stayed) if share == 1 else None
-    found += [few] if few else []
-    if own.rate is not None and own.rate < RARE:
-        found.append(f"Hardly anybody churns ({own.rate:.2%}): a longer horizon has more to learn from.")
-    if own.rate is not None and own.rate > USUAL:
-        found.append(f"Almost everybody churns ({own.rate:.1%}): eligible may be who had left long ago.")
-    if own.gone > MUCH * own.eligible:
-        found.append(
-            f"{own.gone / own.eligible:.0%} of the eligible had left before their snapshot, which became "
-            "known later: ends reach the tables late."
-        )
-    rates = [s.churned / (s.churned + s.stayed) for s in seen if s.mature and s.churned + s.stayed]
-    if any(max(pair) > 3 * min(pair) and max(pair) > MUCH for pair in pairwise(rates)):
-        found.append(
-            "The churn rate changes threefold from one snapshot to the next: see whether the tables are "
-            "complete there."
-        )
-    return found
-
-
-def _of_tables(prepared: Prepared) -> list[str]:
-    found = []
-    for name, counts in prepared.counts.items():
-        rejected = sum(counts.rejected.values())
-        if not counts.read:
-            found.append(f"{name} has no rows, so nothing can be learned from it: is it the whole export?")
-        if counts.read and rejected > MUCH * counts.read:
-            reason, rows = max(counts.rejected.items(), key=lambda item: item[1])
-            found.append(
-                f"{rejected / counts.read:.0%} of the rows of {name} are rejected, most of them ({rows:,}) "
-                f"for: {reason}."
-            )
+            found.append(Gaps(name, **row))
     return found
