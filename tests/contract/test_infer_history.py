@@ -651,6 +651,14 @@ class TestKeys:
         assert list(inferred.history.tables) == ["visits", "paid"]
         assert "write leading zeros in both, or in neither" in inferred.left_out["people"]
 
+    def test_a_place_that_several_tables_have_does_not_hide_the_key_of_one(self):
+        at = [str(10_000 + place % 100) for place in range(N)]
+        people = subscriptions().rename({"customer_id": "patient_id"}).drop("subscription_id")
+        people = people.with_columns(zip=pl.Series(at))
+        shops = pl.DataFrame({"zip": at[:200], "size": range(200)})
+        inferred = infer_history({"people": people, "shops": shops})
+        assert inferred.history.tables["people"].customer == "patient_id"
+
     def test_an_empty_table_is_left_out(self):
         inferred = infer_history(
             {"log": events(), "empty": pl.DataFrame({"customer_id": pl.Series([], dtype=pl.String)})}

@@ -10,7 +10,8 @@ import polars as pl
 from holdfast.contract import parse
 from holdfast.contract.guess.identity import CUSTOMER, is_key
 from holdfast.contract.guess.names import words
-from holdfast.contract.types import Kind
+from holdfast.contract.guess.words import is_nominal
+from holdfast.contract.types import OPEN_LEVELS, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -191,7 +192,7 @@ def shared_codes(keys: Mapping[str, list[Key]], beside: Key | None = None) -> st
     """
     for table, some in keys.items():
         for one in some:
-            if (beside is not None and table != beside.table) or one.numbers_rows or not _has_digits(one):
+            if (beside is not None and table != beside.table) or one.numbers_rows or not _may_be_codes(one):
                 continue
             if any(
                 other.words == one.words and _same(one, other)
@@ -203,7 +204,10 @@ def shared_codes(keys: Mapping[str, list[Key]], beside: Key | None = None) -> st
     return None
 
 
-def _has_digits(key: Key) -> bool:
+def _may_be_codes(key: Key) -> bool:
+    """Whether its values are many, with digits and not of a place, such as a postal code, or an amount."""
+    if len(key.values) <= OPEN_LEVELS or (is_nominal(key.words) and not is_key(key.words)):
+        return False
     return bool(key.values.str.contains(r"\d").all()) and not key.values.str.contains(r"[.,]").any()
 
 
