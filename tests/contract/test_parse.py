@@ -218,3 +218,9 @@ def test_every_kind_takes_every_type_and_keeps_name_and_height(kind, dtype):
     assert found.columns == ["x"]
     assert found["x"].to_list() == [None, None]
     assert frame.lazy().select(parse.typed_expr("x", Column(kind=kind), dtype)).collect().equals(found)
+
+
+def test_a_fraction_of_zeros_is_left_out_after_ascii_digits_alone_as_databases_do():
+    text = pl.DataFrame({"x": ["7.0", "-07.00", "\u0663.0"]})
+    assert text.select(parse.level_expr("x")).to_series().to_list() == ["7", "-07", "\u0663.0"]
+    assert [parse.key_of(level) for level in ("7.", "\u0663.00")] == ["7", "\u0663.00"]

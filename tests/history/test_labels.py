@@ -404,3 +404,19 @@ def test_the_end_in_the_table_of_customers_may_be_what_counts(tmp_path, clock, a
     assert {name: found.get(name, "-") for name in REGISTERED} == {
         name: told[at] for name, told in REGISTERED.items()
     }
+
+
+@pytest.mark.parametrize("levels", [["Paid", "Cancelled"], None])
+@pytest.mark.parametrize("asked", ["Cancelled", "cancelled", " CANCELLED.", "Résilié", "RÉSILIÉ"])
+def test_levels_are_asked_for_in_any_spelling_whatever_the_rows_and_the_list_have(tmp_path, levels, asked):
+    listed = levels and [*levels, "Résilié"]
+    column = {"kind": "category"} | ({"levels": listed} if listed else {})
+    tables = {"bills": {"kind": "events", "time": "at", "columns": {"type": column}}}
+    tables["bills"]["failures"] = {"type": ["CANCELLED", "résilié"]}
+    churn = {"event": "cancellation", "table": "bills", "where": {"type": [asked]}, "horizon_days": 30}
+    churn |= {"cause": "type", "causes": ["cancelled", "résiliÉ"]}
+    written = "Cancelled" if "c" in asked.lower() else "Résilié"
+    lines = "a,2024-01-01,Paid\nb,2024-01-01,Paid\nc,2024-01-01,Paid\n"
+    lines += f"a,2024-03-10,{written}\nb,2024-03-10,{written.upper()}\n"
+    found = labelled(history(tables, churn, **AS_OF), tmp_path, {"bills.csv": f"customer,at,type\n{lines}"})
+    assert outcomes(found) == {"a": "churned", "b": "churned", "c": "stayed"}

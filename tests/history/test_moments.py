@@ -1,8 +1,12 @@
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 from pydantic import ValidationError
 from small_histories import history
 
@@ -118,6 +122,47 @@ def test_the_day_begins_at_its_first_moment_by_the_zone_s_clock_and_not_after_as
     found = moments(history(TABLES, CHURN, time_zone=zone), [datetime.fromisoformat(as_of)])
     assert f"{found['day'].item():%m-%d %H}" == day
     assert found["day"].item() <= found["as_of"].item()
+
+
+SKIPPED = {
+    "Africa/Cairo": "2024-04-26",
+    "America/Sao_Paulo": "2018-11-04",
+    "America/Asuncion": "2020-10-04",
+    "America/Havana": "2024-03-10",
+    "Asia/Beirut": "2022-03-27",
+    "Asia/Tehran": "2022-03-22",
+    "Pacific/Apia": "2011-12-30",  # the whole day
+}
+"""Days that began at one o'clock: the clocks had no midnight."""
+
+
+@given(
+    st.sampled_from([*SKIPPED]), st.integers(-400, 400), st.integers(-7 * 1440, 7 * 1440), st.integers(0, 365)
+)
+@example("Africa/Cairo", 0, 0, 7)
+@example("America/Sao_Paulo", 0, 30, 90)
+def test_edges_are_the_same_however_a_moment_is_written(zone, days, minutes, lead):
+    contract = history(TABLES, CHURN | {"lead_days": lead}, time_zone=zone, windows=[1, 7, 30])
+    there = ZoneInfo(zone)
+    wall = datetime.fromisoformat(SKIPPED[zone]) + timedelta(days=days if minutes % 2 else 0, minutes=minutes)
+    aware = wall.replace(tzinfo=there)
+    utc = aware.astimezone(UTC)
+    local = utc.astimezone(there)
+    ways = [wall, aware, utc, local, local.replace(tzinfo=None, fold=local.fold)]
+    ways.append(utc.astimezone(ZoneInfo("Asia/Kathmandu")))
+    rows = {moments(contract, [way]).row(0) for way in ways}
+    assert len(rows) == 1
+    assert moments(contract, ways).height == 1
+
+
+@pytest.mark.parametrize("zone", sorted({*SKIPPED} - {"Pacific/Apia"}))
+def test_windows_of_a_day_without_a_midnight_reach_from_day_to_day(zone):
+    there, day = ZoneInfo(zone), datetime.fromisoformat(SKIPPED[zone])
+    contract = history(TABLES, CHURN, time_zone=zone, windows=[1, 2, 3])
+    row = moments(contract, [day.replace(tzinfo=there)]).row(0, named=True)
+    edges = [row[name].replace(tzinfo=UTC).astimezone(there) for name in ("w3", "w2", "w1", "as_of")]
+    assert [edge.hour for edge in edges] == [0, 0, 0, 1]
+    assert [(b.date() - a.date()).days for a, b in pairwise(edges)] == [1, 1, 1]
 
 
 def test_a_moment_that_is_given_twice_is_there_once():

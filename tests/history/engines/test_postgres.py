@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
 import psycopg
 import pytest
 from alike import unlike
 from database_worlds import ALIKE_QUERIES, CHURN, contract, odd, with_alike, world
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
+from small_histories import history as small_history
 
 from holdfast.contract.types import Column
 from holdfast.errors import UsageError
@@ -204,3 +208,23 @@ def test_tables_without_a_row_that_can_be_used_are_refused_as_from_files(at, tmp
         connection.execute("UPDATE payments SET id = NULL")
     with pytest.raises(HistoryError, match=r'No row of table "payments" can be used\..*no customer id'):
         build_in_postgres(contract("end", "UTC"), tmp_path / "p.parquet", settings=there)
+
+
+def test_what_is_still_to_come_today_is_known_to_neither(at, tmp_path):
+    zone = f"Etc/GMT{datetime.now(UTC).hour - 12:+d}"  # it is noon there
+    day = datetime.now(ZoneInfo(zone)).date()
+    began, as_of = day - timedelta(days=200), day - timedelta(days=29)
+    with psycopg.connect(at, autocommit=True) as connection:
+        connection.execute("DROP TABLE IF EXISTS buys")
+        connection.execute("CREATE TABLE buys (customer text, at date)")
+        rows = [("a", began), ("b", began), ("b", day)]
+        connection.cursor().executemany("INSERT INTO buys VALUES (%s, %s)", rows)
+    tables = {"buys": {"kind": "events", "source": "table:buys", "time": "at"}}
+    churn = {"event": "inactivity", "table": "buys", "horizon_days": 30}
+    tomorrow = str(day + timedelta(days=1))
+    for clock in ({}, {"until": tomorrow}):
+        files, _, place, _ = both(
+            small_history(tables, churn, time_zone=zone, snapshots=[str(as_of)], **clock), at, tmp_path
+        )
+        assert files.frame()["outcome"].to_list() == ["immature", "immature"]
+        assert place.frame().equals(files.frame())
