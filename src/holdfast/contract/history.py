@@ -238,7 +238,7 @@ class Clock(Frozen):
     """No snapshot after it; without it, the last is the newest that is not after ``until``."""
     until: date | None = None
     """All that happened before this day is in the tables; without it, up to the last event, or the end of its
-    day where that is a day alone."""
+    day where that is a day alone. Of a day that still goes on, what happened until now is known."""
     windows: Annotated[tuple[SomeDays, ...], Field(min_length=1, max_length=12)] = WINDOWS
     """Days that features look back."""
 
