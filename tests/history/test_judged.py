@@ -57,28 +57,34 @@ def test_it_judges_what_training_judges(told, wait):
         assert min(chosen, MOST_JUDGED) == len(plan.judged)
 
 
-def visits(folder, weeks, **clock):
+def visits(folder, weeks, horizon, **clock):
     """200 customers who come each week; 3 % of those who are left stay away from each week on."""
     rng = np.random.default_rng(4)
     until = np.minimum(rng.geometric(0.03, 200), weeks)
     first = date(2023, 1, 2)
     lines = [f"c{n},{first + timedelta(days=7 * k + n % 7)}" for n in range(200) for k in range(until[n])]
     (folder / "visits.csv").write_text("\n".join(["customer,at", *lines]) + "\n")
-    churn = {"event": "inactivity", "table": "visits", "horizon_days": 30}
+    churn = {"event": "inactivity", "table": "visits", "horizon_days": horizon}
     contract = history({"visits": {"kind": "events", "time": "at"}}, churn, **clock)
     return "\n".join(sensitivity(contract, prepare(contract, folder, folder / "out")).warnings)
 
 
 @pytest.mark.parametrize(
-    ("weeks", "clock", "said"),
+    ("weeks", "horizon", "clock", "said"),
     [
-        (31, {"snapshots": "weekly"}, 'Only the last of the matured months .* Write snapshots = "monthly"'),
-        (31, {"snapshots": "monthly"}, None),
-        (24, {"snapshots": "monthly"}, "No month can be judged .* A longer history would help"),
+        (
+            31,
+            30,
+            {"snapshots": "weekly"},
+            'Only the last of the matured months .* Write snapshots = "monthly"',
+        ),
+        (31, 30, {"snapshots": "monthly"}, None),
+        (24, 30, {"snapshots": "monthly"}, "No month can be judged .* A longer history would help"),
+        (16, 7, {"snapshots": "weekly"}, "No month can be judged .* A longer history would help"),
     ],
 )
-def test_what_cannot_be_judged_is_told_with_what_helps(tmp_path, weeks, clock, said):
-    told = visits(tmp_path, weeks, **clock)
+def test_what_cannot_be_judged_is_told_with_what_helps(tmp_path, weeks, horizon, clock, said):
+    told = visits(tmp_path, weeks, horizon, **clock)
     if said is None:
         assert "can be judged" not in told
     else:

@@ -13,6 +13,7 @@ import polars as pl
 
 from holdfast.contract.history import ChurnEvent
 from holdfast.history.moments import moments, snapshots
+from holdfast.history.problems import HistoryError
 from holdfast.history.times import to_wall
 from holdfast.quality.enough import LEAST_EACH
 
@@ -113,7 +114,11 @@ def _what_helps(history: History, prepared: Prepared) -> str:
 
 def _would_do(history: History, prepared: Prepared) -> bool:
     """Whether the times alone allow a backtest."""
-    looks = moments(history, snapshots(history.clock, prepared.since, prepared.until))
+    try:
+        as_of = snapshots(history.clock, prepared.since, prepared.until)
+    except HistoryError:  # such as no first of a month among a few weeks
+        return False
+    looks = moments(history, as_of)
     mature = looks.filter(pl.col("label_known") <= prepared.until)
     told = mature.select("as_of", "label_known", churned=pl.lit(0), stayed=pl.lit(0))
     return _judged(_months(told, history.clock.time_zone), 0)[1] > 0
