@@ -134,6 +134,18 @@ def test_what_takes_rows_in_no_order_is_refused(value, says):
         ("SELECT id AS customer, lag(amount) OVER (PARTITION BY id) AS value FROM payments", "lag of rows"),
         ("SELECT id AS customer, amount AS value FROM payments LIMIT 3", "LIMIT and no ORDER BY"),
         ("SELECT DISTINCT ON (id) id AS customer, amount AS value FROM payments", "DISTINCT ON and no"),
+        (
+            "SELECT id AS customer, 1 AS value FROM (SELECT * FROM payments OFFSET 1)",
+            "OFFSET and no ORDER BY",
+        ),
+        (
+            "SELECT id AS customer, 1 AS value FROM (FROM payments UNION ALL FROM payments LIMIT 3)",
+            "LIMIT and no ORDER BY",
+        ),
+        (
+            "SELECT p.id AS customer, 1 AS value FROM payments AS p POSITIONAL JOIN people AS q",
+            "joins rows by their position",
+        ),
     ],
 )
 def test_queries_that_may_not_end_or_take_any_rows_are_refused(query, says):
@@ -158,6 +170,23 @@ def test_what_says_its_order_may_be_used(value):
     assert own_features(written(ranked))
 
 
+@pytest.mark.parametrize("word", ["user", "today", "error", "random", "now"])
+def test_a_text_may_be_any_word(word):
+    counted = f"SELECT id AS customer, COUNT(*) AS value FROM payments WHERE status = '{word}' GROUP BY 1"  # noqa: S608 - ours
+    assert own_features(written(counted))[0].kind is Kind.INTEGER
+
+
+def test_tables_that_are_joined_in_brackets_stay_joined_and_have_any_case():
+    row = {"_customer": "A", "_id": "1", "_time": BEGIN, "_known": BEGIN, "amount": 10.0, "online": True}
+    payments = versions(pl.DataFrame([row, row | {"_id": "2"}], SCHEMAS["payments"]))
+    tables = {name: pl.DataFrame(schema=schema) for name, schema in SCHEMAS.items()} | {"payments": payments}
+    joined = (
+        "SELECT P.id AS customer, COUNT(*) AS value "
+        "FROM (Payments AS p JOIN PAYMENTS AS q ON q.id = p.id) GROUP BY 1"
+    )
+    assert values_of(written(joined), tables, AS_OF[:1]) == {("A", AS_OF[0]): 4}
+
+
 @pytest.mark.parametrize("query", FUTURE.values(), ids=FUTURE.keys())
 def test_a_query_that_reads_the_future_is_told_so_with_its_line(query):
     error = refused(query)
@@ -179,6 +208,12 @@ def test_a_query_that_reads_the_future_is_told_so_with_its_line(query):
         ("SELECT id AS customer,\nrandom() AS value FROM people", "random", 2),
         ("SELECT id AS customer,\ngetenv('HOME') AS value FROM people", "getenv", 2),
         ('SELECT id AS customer,\n"random"() AS value FROM people', "random", 2),
+        ("SELECT id AS customer,\nversion() AS value FROM people", "version", 2),
+        ("SELECT id AS customer,\ncurrent_role AS value FROM people", "current_role", 2),
+        ('SELECT id AS customer,\n"user" AS value FROM people', "user", 2),
+        ("SELECT id AS customer,\ncurrent_catalog AS value FROM people", "current_catalog", 2),
+        ("SELECT id AS customer,\npg_get_viewdef(1) AS value FROM people", "pg_get_viewdef", 2),
+        ("SELECT id AS customer,\nage(joined) AS value FROM people", "age of one moment", 2),
         ("SELECT id AS customer, 1 AS value FROM people\nTABLESAMPLE 10%", "takes a sample", 2),
         ("SELECT id AS customer, 1 AS value FROM people\nUSING SAMPLE 10", "takes a sample", 2),
         ("SELECT _customer AS customer, 1 AS value FROM people", "_customer", 1),
