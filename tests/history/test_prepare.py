@@ -259,7 +259,7 @@ def test_parquet_and_a_folder_of_files_give_the_same_as_one_csv(tmp_path):
         assert rows(found, "sales").equals(whole)
 
 
-def test_rows_that_stand_in_two_files_of_a_folder_are_noted_but_not_what_one_file_repeats(tmp_path):
+def test_rows_that_stand_in_two_files_of_a_folder_are_counted_apart_from_what_one_file_repeats(tmp_path):
     """Two years that both hold December: one row of it is there twice in both, one only in the second."""
     (tmp_path / "bought").mkdir()
     head = "customer,at,what\n"
@@ -273,8 +273,40 @@ def test_rows_that_stand_in_two_files_of_a_folder_are_noted_but_not_what_one_fil
     found = prepared(tmp_path, {"bought": bought}, files, silent)
     assert found.counts["bought"].kept == 10
     assert found.counts["bought"].notes == {
-        "another file has the same row, so what it tells of counts twice": 3
+        "another file has the same row, so what it tells of counts twice": 3,
+        "its own file has the same row before, so what it tells of counts twice: right if it happened twice": 2,
     }
+
+
+def test_a_row_that_its_file_repeats_is_counted_if_it_is_kept_and_the_same_in_all_that_is_read(tmp_path):
+    """Of equal rows others of the same day may lie between; an unknown customer's are rejected, not told of."""
+    files = {
+        "customers.csv": "customer,joined\na,2024-01-01\n",
+        "sales.csv": "customer,at,known,amount,sort\n"
+        "a,2024-03-01,,1,Sale\na,2024-03-01,,2,Sale\na,2024-03-01,,1,Sale\na,2024-03-01,,2,Return\n"
+        "a,2024-03-01,,,Sale\na,2024-03-01,,,Sale\na,2024-03-02,,1,Sale\nz,2024-03-01,,1,Sale\nz,2024-03-01,,1,Sale\n",
+    }
+    found = prepared(tmp_path, {"customers": CUSTOMERS, "sales": SALES}, files)
+    told = {what: rows for what, rows in found.counts["sales"].notes.items() if "same row" in what}
+    assert found.counts["sales"].kept == 7
+    assert told == {
+        "its own file has the same row before, so what it tells of counts twice: right if it happened twice": 2
+    }
+
+
+def test_a_file_that_was_written_twice_is_told_as_such_but_not_what_is_often_the_same(tmp_path):
+    rows = [f"c{n % 40},2024-03-{1 + n % 28:02},,{n},Sale\n" for n in range(300)]
+    often = [f"c{n % 10},2024-03-01,,1,Sale\n" for n in range(105)]  # ten or eleven times each
+    notes = []
+    for lines in (rows + rows, often):
+        folder = tmp_path / str(len(notes))
+        folder.mkdir()
+        found = prepared(
+            folder, {"sales": SALES}, {"sales.csv": "customer,at,known,amount,sort\n" + "".join(lines)}
+        )
+        notes.append({w: n for w, n in found.counts["sales"].notes.items() if "same row" in w})
+    assert [list(told.values()) for told in notes] == [[300], [95]]
+    assert ["as if the file was written twice" in str(told) for told in notes] == [True, False]
 
 
 def test_what_is_prepared_is_used_again_until_a_source_or_the_tables_description_changes(tmp_path):

@@ -44,6 +44,11 @@ if TYPE_CHECKING:
 
 BATCH_ROWS = 250_000
 TWICE = "another file has the same row, so what it tells of counts twice"
+AGAIN = "its own file has the same row before, so what it tells of counts twice: right if it happened twice"
+WRITTEN_TWICE = (
+    "its own file has the same row before, and nearly every row so: it looks as if the file was written twice. "
+    "Export it again, or all of it counts twice"
+)
 FOREIGN = "its line is not UTF-8 and was read as Windows-1252"
 
 
@@ -193,7 +198,7 @@ class _Preparation:
         table = self._history.tables[name]
         out = self._work / f"{name}.parquet"
         kept, rejected, examples = settler.settle(name, table, staged, out)
-        twice = settler.twice(table)
+        repeats = settler.twice(name, table, out)
         staged.unlink()
         if examples:
             frame = pl.DataFrame(examples, schema=REJECTS, orient="row")
@@ -201,8 +206,10 @@ class _Preparation:
         notes = dict(counts.notes)
         if table.kind is TableKind.INTERVALS and (overlaps := settler.overlaps(out)):
             notes["begin while another one of the customer's goes on"] = overlaps
-        if twice:
-            notes[TWICE] = twice
+        if repeats.across:
+            notes[TWICE] = repeats.across
+        if repeats.within:
+            notes[WRITTEN_TWICE if repeats.whole else AGAIN] = repeats.within
         whole = TableCounts(counts.read, kept, counts.rejected | rejected, notes)
         place = f"table {name} ({self._sources[name].name})"
         insist_usable(self._history, name, whole, place, self._rejects, work=self._work)

@@ -6,7 +6,7 @@ DuckDB does it, because it sorts and joins more than fits into memory.
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from holdfast.contract.history import TableKind
 
@@ -26,6 +26,9 @@ CONFLICT = "another version of its id, known at the same moment; the last one co
 MOST_COMPARED = 20_000_000
 """Rows; files of more are not compared with each other, which would take long."""
 
+WHOLE = 0.75
+"""So large a share of different rows is there an even number of times, if a file was written twice."""
+
 EXAMPLES = 1_000
 """So many rejects a table and reason are listed; all are counted."""
 
@@ -38,6 +41,17 @@ def quoted(name: str) -> str:
 def literal(text: str) -> str:
     """Text as SQL writes it."""
     return "'" + text.replace("'", "''") + "'"
+
+
+class Repeats(NamedTuple):
+    """Rows that are there before, with the same values in all that is read."""
+
+    across: int = 0
+    """In another file."""
+    within: int = 0
+    """In their own file alone."""
+    whole: bool = False
+    """Whether nearly every row is there again, as if the file was written twice."""
 
 
 class Settler:
@@ -150,29 +164,63 @@ class Settler:
         ).fetchone()
         return int(found[0]) if found else 0
 
-    def twice(self, table: Table) -> int:
-        """How many rows of the table settled last stand in another of its files, too, with the same values.
+    def twice(self, name: str, table: Table, out: Path) -> Repeats:
+        """How many kept rows of the table settled last are the same as one before, in all that is read.
 
-        Exports that overlap, such as of two years, would count what lies in both twice; what one file repeats
-        may well have happened twice. Looked for where files tell of the same time, and have no ids.
+        Exports that overlap, such as of two years, count what lies in both twice; what one file repeats may
+        have happened twice, or was written twice. Looked for where rows have no ids.
+
+        Args:
+            name: of the table.
+            table: its description.
+            out: its canonical file.
         """
-        start = "_time" if table.kind is TableKind.EVENTS else "_begin"
         if version_key(table) is not None:
-            return 0
+            return Repeats()
+        start = "_time" if table.kind is TableKind.EVENTS else "_begin"
+        across = self._across(name, table, start)
+        if across is None:
+            return Repeats()
+        repeated, even, kept = self._repeated(out, start)
+        return Repeats(across, max(repeated - across, 0), whole=even >= WHOLE * (kept - repeated))
+
+    def _across(self, name: str, table: Table, start: str) -> int | None:
+        """Rows that another file has, too; none of files that tell of other times; None if not compared."""
         spans = self._db.execute(
             f"SELECT min({start}), max({start}), count(*) FROM staged GROUP BY _file ORDER BY 1, _file"
         ).fetchall()
         shared = [low for before, (low, *_) in pairwise(spans) if low <= before[1]]
-        if not shared or sum(rows for *_, rows in spans) > MOST_COMPARED:
+        if not shared:
             return 0
+        if sum(rows for *_, rows in spans) > MOST_COMPARED:
+            return None
+        good = self._judged(table, with_register=self._register not in {None, name})
         content = ", ".join(quoted(c) for c in self._columns if c not in {"_file", "_row"})
         found = self._db.execute(
             "SELECT sum(total) - sum(most) FROM (SELECT sum(counted) AS total, max(counted) AS most FROM ("
-            f"SELECT hash({content}) AS _what, _file, count(*) AS counted FROM staged "
-            f"WHERE {start} >= ? GROUP BY _what, _file) GROUP BY _what)",
+            f"SELECT hash({content}) AS _what, _file, count(*) AS counted FROM ({good}) "
+            f"WHERE _why IS NULL AND {start} >= ? GROUP BY _what, _file) GROUP BY _what)",
             [shared[0]],
         ).fetchone()
         return int(found[0] or 0) if found else 0
+
+    def _repeated(self, out: Path, start: str) -> tuple[int, int, int]:
+        """Rows beyond the first of their like; different rows that are there 2, 4, … times; all rows."""
+        file = f"read_parquet({literal(str(out))})"
+        columns = [row[0] for row in self._db.execute(f"DESCRIBE SELECT * FROM {file}").fetchall()]
+        # Rows are in order of customer and time: only where a neighbour has both, one must look closer.
+        beside = " OR ".join(
+            f"(_customer = {of}(_customer) OVER () AND {start} = {of}({start}) OVER ())"
+            for of in ("lag", "lead")
+        )
+        found = self._db.execute(
+            "SELECT coalesce(sum(counted - 1), 0), count(*) FILTER (WHERE counted % 2 = 0), "
+            f"(SELECT count(*) FROM {file}) FROM (SELECT count(*) AS counted FROM "
+            f"(SELECT hash({', '.join(map(quoted, columns))}) AS _what, {beside} AS _near FROM {file}) "
+            "WHERE _near GROUP BY _what HAVING count(*) > 1)"
+        ).fetchone()
+        repeated, even, kept = found or (0, 0, 0)
+        return int(repeated), int(even), int(kept)
 
     def first_left(self, out: Path, left: str, where: str) -> datetime | None:
         """When leaving began to be recorded: the first of a file's leavers, but for one in a hundred.
