@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 from small_histories import history
 
-from holdfast.history.prepare import prepare
+from holdfast.history.prepare import AGAIN, prepare
 from holdfast.history.prepared import opened
 from holdfast.history.problems import HistoryError
 from holdfast.settings import Settings
@@ -274,12 +274,12 @@ def test_rows_that_stand_in_two_files_of_a_folder_are_counted_apart_from_what_on
     assert found.counts["bought"].kept == 10
     assert found.counts["bought"].notes == {
         "another file has the same row, so what it tells of counts twice": 3,
-        "its own file has the same row before, so what it tells of counts twice: right if it happened twice": 2,
+        AGAIN: 2,
     }
 
 
 def test_a_row_that_its_file_repeats_is_counted_if_it_is_kept_and_the_same_in_all_that_is_read(tmp_path):
-    """Of equal rows others of the same day may lie between; an unknown customer's are rejected, not told of."""
+    """Of equal rows others of the same day may lie between; an unknown customer's are rejected."""
     files = {
         "customers.csv": "customer,joined\na,2024-01-01\n",
         "sales.csv": "customer,at,known,amount,sort\n"
@@ -289,9 +289,7 @@ def test_a_row_that_its_file_repeats_is_counted_if_it_is_kept_and_the_same_in_al
     found = prepared(tmp_path, {"customers": CUSTOMERS, "sales": SALES}, files)
     told = {what: rows for what, rows in found.counts["sales"].notes.items() if "same row" in what}
     assert found.counts["sales"].kept == 7
-    assert told == {
-        "its own file has the same row before, so what it tells of counts twice: right if it happened twice": 2
-    }
+    assert told == {AGAIN: 2}
 
 
 def test_a_file_that_was_written_twice_is_told_as_such_but_not_what_is_often_the_same(tmp_path):

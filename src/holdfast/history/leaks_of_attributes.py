@@ -15,6 +15,7 @@ from holdfast.contract.history import TableKind
 from holdfast.contract.types import FEW_LEVELS, Kind
 from holdfast.history.clocks import instant, latest, start_of, visible
 from holdfast.history.leak import FEWEST, Leak, excluded, rest_left
+from holdfast.history.leaks_of_segments import TENURE, segment_of_today
 from holdfast.history.settle import literal, quoted
 
 if TYPE_CHECKING:
@@ -57,12 +58,15 @@ def leaks_of_attributes(scene: Scene) -> Iterator[Leak]:
         frame = _attributes(scene, name, list(inputs))
         for column, kind in inputs.items():
             found = None
+            own = (f"{name} ", f"{name}.{column}")
+            others = {key: said for key, said in words.items() if not key.startswith(own)}
             if fixed and kind in (*NUMBERS, Kind.DATE):
-                own = (f"{name} ", f"{name}.{column}")
-                others = {key: said for key, said in words.items() if not key.startswith(own)}
                 found = _total(frame, column, now, then, others)
             if fixed and found is None:
                 found = _state(frame, column, states)
+            if fixed and found is None and kind in (Kind.CATEGORY, Kind.BOOLEAN):
+                values = frame.select("_customer", _value=pl.col(column))
+                found = segment_of_today(values, now, then, others, scene.prepared.until)
             if found is None:
                 found, level = _only_left(scene, name, column, kind)
                 if found:
@@ -115,8 +119,7 @@ def _totals(scene: Scene, single: list[str]) -> tuple[pl.DataFrame, pl.DataFrame
         )
         seen = scene.engine.query(f"{rows} WHERE {visible(table, 'e', early)} {by}")
         then = then.join(seen, on="_customer", how="left")
-    told = "the time as a customer"
-    words["tenure"] = told
+    words["tenure"] = TENURE
     tenure = (
         "SELECT s._customer, date_diff('second', b._first, {0}) AS tenure FROM spine AS s "
         f"JOIN ({_first_seen(scene)}) AS b ON b._customer = s._customer "

@@ -44,9 +44,9 @@ if TYPE_CHECKING:
 
 BATCH_ROWS = 250_000
 TWICE = "another file has the same row, so what it tells of counts twice"
-AGAIN = "its own file has the same row before, so what it tells of counts twice: right if it happened twice"
+AGAIN = "its own file has the same row, so what it tells of counts twice: right if it happened twice"
 WRITTEN_TWICE = (
-    "its own file has the same row before, and nearly every row so: it looks as if the file was written twice. "
+    "its own file has the same row, as of nearly every row: it looks as if the file was written twice. "
     "Export it again, or all of it counts twice"
 )
 FOREIGN = "its line is not UTF-8 and was read as Windows-1252"
