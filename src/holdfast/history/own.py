@@ -19,7 +19,9 @@ from holdfast.contract.types import Kind
 from holdfast.history.clocks import instant, visible
 from holdfast.history.feature import HistoryFeature
 from holdfast.history.own_alike import insist_alike
-from holdfast.history.own_checks import QueryError, checked
+from holdfast.history.own_checks import checked
+from holdfast.history.own_tables import bound
+from holdfast.history.own_text import QueryError, read
 from holdfast.history.own_types import kind_of_value, sql_type
 from holdfast.history.problems import HistoryError
 from holdfast.history.rows import name_that_clashes
@@ -68,10 +70,10 @@ def own_sql(
     Raises:
         QueryError: it is not known to give in that dialect's engine what it gives in DuckDB.
     """
+    place = history.files.get(feature.name, f"[features], {feature.name}")
     if dialect != "duckdb":
-        insist_alike(
-            str(feature.query), dialect, history.files.get(feature.name, f"[features], {feature.name}")
-        )
+        insist_alike(str(feature.query), dialect, place)
+    query = bound(read(str(feature.query), place), history.tables)
     kind = {Kind.INTEGER: "BIGINT", Kind.BOOLEAN: "BOOLEAN", Kind.CATEGORY: "TEXT"}.get(
         feature.kind, "DOUBLE"
     )
@@ -80,7 +82,7 @@ def own_sql(
         value = f"CASE WHEN {value} BETWEEN -1.7e308 AND 1.7e308 THEN {value} END"
     each = [
         f"SELECT CAST(q.customer AS TEXT) AS _customer, {instant(look['as_of'])} AS as_of, {value} AS value "
-        f"FROM ({_filled(history, str(feature.query), look, spine)}) AS q WHERE q.customer IS NOT NULL"
+        f"FROM ({_filled(history, query, look, spine, dialect)}) AS q WHERE q.customer IS NOT NULL"
         for look in looks
     ]
     return translated(" UNION ALL ".join(each), dialect)
@@ -130,24 +132,27 @@ def _types(history: History) -> dict[str, dict[str, str]]:
     }
 
 
-def _filled(history: History, text: str, look: Mapping[str, datetime], spine: str) -> str:
-    """The query with its tables as they were known at a moment, and its parameters filled in."""
+def _filled(
+    history: History, query: exp.Expr, look: Mapping[str, datetime], spine: str, dialect: str
+) -> str:
+    """The query over its tables as they were known at a moment, and its parameters filled in.
+
+    The tables are named sub-queries around it, so that their names mean nothing else in it, wherever they
+    stand.
+    """
     as_of = instant(look["as_of"])
+    # Spark looks into sub-queries anyhow; the others would work them out for everybody where two read them.
+    how = "" if dialect == "spark" else "NOT MATERIALIZED "
+    known = ", ".join(
+        f"{quoted(name)} AS {how}({_known_rows(history, name, as_of, spine)})" for name in history.tables
+    )
 
     def fill(node: exp.Expr) -> exp.Expr:
         if isinstance(node, exp.Placeholder):
             return sqlglot.parse_one(instant(look[node.name]), read="duckdb")
-        if isinstance(node, exp.Table) and node.name in history.tables:
-            rows = _known_rows(history, node.name, as_of, spine)
-            return (
-                sqlglot.parse_one(
-                    f"SELECT * FROM ({rows}) AS {quoted(node.alias or node.name)}", read="duckdb"
-                ).find(exp.Subquery)
-                or node
-            )
         return node
 
-    return sqlglot.parse_one(text, read="duckdb").transform(fill).sql(dialect="duckdb", comments=False)
+    return f"WITH {known} SELECT * FROM ({query.transform(fill).sql(dialect='duckdb')}) AS given"
 
 
 def _known_rows(history: History, name: str, as_of: str, spine: str) -> str:
