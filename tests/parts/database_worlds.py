@@ -23,10 +23,10 @@ AS_OF = ("2024-03-31", "2024-07-01", "2024-10-28")
 CHURN: dict[str, dict[str, Any]] = {
     "end": {
         "event": "end", "table": "plans", "horizon_days": 30, "lead_days": 3, "grace_days": 10,
-        "min_tenure_days": 20, "cause": "why", "causes": ["Price"],
+        "min_tenure_days": 20, "cause": "why", "causes": ["Price", "DÉMÉNAGÉ"],
     },
     "cancellation": {
-        "event": "cancellation", "table": "payments", "where": {"status": ["Failed"]}, "horizon_days": 40,
+        "event": "cancellation", "table": "payments", "where": {"status": ["failed"]}, "horizon_days": 40,
         "grace_days": 5, "returns": "plans",
     },
     "inactivity": {
@@ -116,7 +116,7 @@ def contract(event: str, zone: str, *, own: bool = True, until: str | None = "20
                 "people": {
                     "kind": "customers", "source": "table:people", "customer": "id", "begin": "joined",
                     "columns": {
-                        "segment": {"kind": "category", "levels": ["Small", "big"]},
+                        "segment": {"kind": "category", "levels": ["Small", "big", "Öffentlich"]},
                         "born": {"kind": "date"},
                         "Score 1": {"kind": "integer", "min": 0, "max": 4},
                         "vip": {"kind": "boolean", "true": "gold"},
@@ -125,7 +125,7 @@ def contract(event: str, zone: str, *, own: bool = True, until: str | None = "20
                 },
                 "payments": {
                     "kind": "events", "source": "table:public.payments", "customer": "id", "id": "no",
-                    "time": "at", "known": "seen", "failures": {"status": ["Failed"]},
+                    "time": "at", "known": "seen", "failures": {"status": ["FAILED"]},
                     "columns": {
                         "amount": {"kind": "number", "max": 900},
                         "items": {"kind": "integer"},
@@ -229,8 +229,8 @@ def _day(chance: random.Random) -> date:
 def _person(chance: random.Random, name: Any) -> tuple[Any, ...]:
     early = BEGIN - timedelta(days=chance.randint(0, 60), hours=chance.randint(0, 23))
     joined = _of(chance, [early, early, early, _moment(chance), datetime(1850, 1, 1, tzinfo=UTC), None])
-    segment = _of(chance, ["small", " Small ", "big", "Big.", "other", "NaN", None])
-    vip = _of(chance, ["Gold", "no", "N", "1.0", "maybe", None])
+    segment = _of(chance, ["small", " Small ", "big", "Big.", "ÖFFENTLICH", "other", "NaN", None])
+    vip = _of(chance, ["Gold", "no", "N", "1.0", "ДА", "NÃO", "maybe", None])
     return (name, joined, segment, _maybe(chance, _day(chance)), _of(chance, [None, 1, 2.5, 3, 9]), vip, "x")
 
 
@@ -249,7 +249,7 @@ def _payment(chance: random.Random, name: Any, customers: int) -> tuple[Any, ...
         amount,
         _of(chance, [None, -3, 0, 1, 1, 7]),
         _of(chance, ["paid", "Paid", "PAID.", " failed", "Failed", "other", "", None]),
-        _of(chance, ["yes", "No", "1", "0", "on", "?", None]),
+        _of(chance, ["yes", "No", "1", "0", "Да", "NÃO", "?", None]),
         _maybe(chance, _clock(chance)),
     )
 
@@ -269,7 +269,7 @@ def _plan(chance: random.Random, name: Any, customers: int) -> tuple[Any, ...]:
         price,
         _of(chance, [True, False, None]),
         _maybe(chance, _day(chance)),
-        _of(chance, ["price", "Price", "moved", None]),
+        _of(chance, ["price", "Price", "déménagé", "moved", None]),
     )
 
 
