@@ -143,6 +143,10 @@ def test_ones_own_feature_is_a_column_like_others(contract, prepared, tmp_path):
             "SELECT customer, RANK() OVER (ORDER BY SUM(amount)) AS value FROM visits GROUP BY customer",
             "another value alone than among others",
         ),
+        (
+            "SELECT customer, SUM(COUNT(*)) OVER (ORDER BY customer) AS value FROM visits GROUP BY 1",
+            "another value alone than among others",
+        ),
     ],
 )
 def test_a_query_that_is_not_of_one_customer_is_refused_and_nothing_is_written(

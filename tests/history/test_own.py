@@ -259,3 +259,17 @@ def test_what_gives_no_feature_is_refused(query, says):
 def test_a_feature_may_not_have_the_name_of_one_that_holdfast_makes():
     with pytest.raises(ContractError, match="already the name"):
         catalogue(written(GOOD, payments_count_30d=GOOD))
+
+
+@pytest.mark.parametrize(
+    ("value", "says"),
+    [
+        ("mode(amount)", "any of the values that are the most frequent"),
+        ("approx_quantile(amount, 0.5)", "threads come upon rows"),
+        ("reservoir_quantile(amount, 0.5)", "draws a sample"),
+        ("lttb(at, amount, 3)", "another answer"),
+        ("date_diff('day', ago(INTERVAL 3 DAY), max(at))", "another answer"),
+    ],
+)
+def test_aggregates_that_are_not_known_to_be_steady_and_macros_over_the_clock_are_refused(value, says):
+    assert says in refused(_VALUE.format(value)).message

@@ -26,8 +26,8 @@ CHURN: dict[str, dict[str, Any]] = {
         "min_tenure_days": 20, "cause": "why", "causes": ["Price", "DÉMÉNAGÉ"],
     },
     "cancellation": {
-        "event": "cancellation", "table": "payments", "where": {"status": ["failed"]}, "horizon_days": 40,
-        "grace_days": 5, "returns": "plans",
+        "event": "cancellation", "table": "payments", "where": {"status": ["failed", "échoué"]},
+        "horizon_days": 40, "grace_days": 5, "returns": "plans",
     },
     "inactivity": {
         "event": "inactivity", "table": "payments", "horizon_days": 30, "active_days": 90,
@@ -43,38 +43,38 @@ FROM payments WHERE at >= :w30 GROUP BY id
 
 
 ALIKE = {
-    "days": "DATE_DIFF('day', MIN(at), :as_of)",
-    "delay": "SUM(DATE_DIFF('day', at, settled))",
-    "a_week": "COUNT(*) / 7",
-    "weeks": "COUNT(DISTINCT DATE_TRUNC('week', at))",
-    "months": "COUNT(DISTINCT STRFTIME(at, '%Y-%m'))",
-    "dates": "COUNT(DISTINCT CAST(at AS DATE))",
-    "hours": "SUM(EXTRACT(hour FROM at))",
-    "middle": "MEDIAN(amount)",
-    "low": "QUANTILE_CONT(amount, 0.25)",
-    "apart": "STDDEV(amount)",
+    "days": "DATE_DIFF('day', MIN(at), :as_of) + SUM(DATE_DIFF('day', at, settled)) + COUNT(*) / 7",
+    "weeks": "COUNT(DISTINCT DATE_TRUNC('week', at)) * 100 + COUNT(DISTINCT CAST(at AS DATE))",
+    "moments": "MAX(STRFTIME(at, '%d.%m.%Y %H:%M:%S'))",
+    "parts": "SUM(EXTRACT(year FROM at) + EXTRACT(month FROM at) + EXTRACT(day FROM at)) "
+    "+ SUM(EXTRACT(hour FROM at) * 7 + EXTRACT(minute FROM at) + CAST(items AS DOUBLE))",
+    "middle": "MEDIAN(amount) + 2 * QUANTILE_CONT(amount, 0.25) + 3 * STDDEV(amount)",
     "together": "CORR(amount, items)",
-    "rounded": "ROUND(AVG(amount) + ROUND(MAX(amount), 2), 1)",
-    "cents": "ROUND(COUNT(*) + 0.675, 2)",
-    "rest": "SUM(items) % 3",
+    "rounded": "ROUND(AVG(amount) + ROUND(MAX(amount), 2), 1) + ROUND(COUNT(*) + 0.675, 2)",
+    "halves": "ROUND(SUM(items) / 2) + 100 * ROUND(MIN(items) / 2 - 5)",
+    "around": "CEIL(AVG(amount)) + FLOOR(MIN(amount)) + ABS(MIN(amount) - 100) + EXP(AVG(amount) / 1000) "
+    "+ SQRT(SUM(amount ** 2)) + LN(1 + COUNT(*))",
+    "online": "BOOL_OR(online) AND NOT BOOL_AND(online)",
+    "texts": "MAX(TRIM(status, ' F') || '-' || SUBSTRING(status, 1, 2) || SUBSTRING(status, 2)) "
+    "|| MIN(LEFT(status, 1))",
+    "like_it": "MAX(LENGTH(status)) * 100 "
+    "+ COUNT(*) FILTER (WHERE REGEXP_MATCHES(status, '^F[ab](i|l)+') OR status LIKE 'P%')",
+    "counted": "COUNT(*) FILTER (WHERE at >= :as_of - INTERVAL 3 MONTH) "
+    "+ 100 * COUNT(*) FILTER (WHERE :as_of - at < INTERVAL '40 days' AND at >= '2024-02-01') "
+    "+ 1e4 * COUNT(*) FILTER (WHERE at BETWEEN DATE '2024-05-01' AND TIMESTAMP '2024-07-31 23:59:59')",
+    "compared": "COUNT(*) FILTER (WHERE amount IS DISTINCT FROM items) "
+    "+ 10 * COUNT(*) FILTER (WHERE NOT (online IS NOT DISTINCT FROM TRUE)) "
+    "+ 100 * COUNT(*) FILTER (WHERE status IN ('Paid', 'x') OR amount < -items OR amount <> 5)",
+    "rest": "SUM(items) % 3 + GREATEST(MAX(amount), 10)",
     "failed": "SUM(IF(status = 'Failed', 1, 0)) / NULLIF(COUNT(*), 0)",
-    "greatest": "GREATEST(MAX(amount), 10)",
-    "squares": "SQRT(SUM(amount ** 2)) + LN(1 + COUNT(*))",
-    "online": "BOOL_OR(online)",
-    "status": "MAX(LOWER(TRIM(status)))",
-    "begins": "MAX(SUBSTRING(status, 1, 2))",
-    "like_it": "COUNT(*) FILTER (WHERE REGEXP_MATCHES(status, 'ail') OR status ILIKE 'p%')",
-    "quarter": "COUNT(*) FILTER (WHERE at >= :as_of - INTERVAL 3 MONTH)",
-    "halves": "ROUND(SUM(items) / 2)",
-    "half_below": "ROUND(MIN(items) / 2 - 5)",
-    "around": "CEIL(AVG(amount)) + FLOOR(MIN(amount)) + ABS(MIN(amount) - 100)",
-    "grown": "EXP(AVG(amount) / 1000)",
     "paid": "COALESCE(MAX(CASE WHEN status = 'Paid' AND online THEN amount END), LEAST(MIN(amount), 1))",
-    "letters": "MAX(LENGTH(status))",
-    "two": "MAX(UPPER(LEFT(status, 2)))",
-    "all_online": "BOOL_AND(online)",
-    "parts": "SUM(EXTRACT(year FROM at) + EXTRACT(month FROM at) + EXTRACT(day FROM at))",
-    "minutes": "SUM(EXTRACT(minute FROM at) + CAST(items AS DOUBLE))",
+    "by_nothing": "COALESCE(SUM(amount) / COUNT(settled), 3)",
+    "no_bounds": "CASE WHEN SUM(items) / SUM(items - items) > 5 THEN 1 ELSE -1 END "
+    "+ CASE WHEN MAX(ROUND(1 / items, 1)) > 1e300 THEN 10 ELSE 0 END "
+    "+ CASE WHEN CEIL(FLOOR(1 / MIN(ABS(items)))) > 1e300 THEN 100 ELSE 0 END "
+    "+ MAX(CASE WHEN SQRT(items) > 100 THEN 2000 WHEN LN(items) <= 6 THEN 1000 ELSE 0 END) "
+    "+ CASE WHEN EXP(MAX(amount) * 10) > 1e300 THEN 1e4 WHEN EXP(MIN(items) * 999) = 0 THEN 2e4 ELSE 0 END",
+    "Capitals": 'MAX(PAYMENTS.Amount) + MIN("AMOUNT")',
 }
 """Values of own features of payments that every engine gives alike."""
 
@@ -90,11 +90,38 @@ FROM (
 GROUP BY id
 """
 
+_JOINED = """\
+WITH latest AS (
+    SELECT id, MAX(start) AS Start, COUNT(*) AS Plans FROM plans WHERE stop IS NULL GROUP BY 1
+    HAVING COUNT(*) > 0
+)
+SELECT q.ID AS customer, COUNT(*) + MAX(q.plans) + COUNT(p.settled) AS value
+FROM latest AS q LEFT JOIN payments AS P ON p.Id = Q.id AND p.at >= q.START
+WHERE EXISTS (SELECT 1 FROM people AS h WHERE h.id = q.id AND ("score 1" IS NULL OR "score 1" < 4))
+GROUP BY q.id
+"""
+
+_SETS = """\
+SELECT id AS customer, COUNT(DISTINCT what) * 100 + COUNT(*) AS value FROM (
+    (SELECT id, status AS what FROM payments UNION ALL SELECT id, plan FROM plans)
+    EXCEPT (SELECT id, status FROM payments WHERE amount > 500)
+    UNION (SELECT id, status FROM payments INTERSECT SELECT id, 'Paid' FROM plans)
+) AS known GROUP BY id
+"""
+
+_RUNNING = """\
+SELECT id AS customer, SUM(lately) AS value FROM (
+    SELECT id, SUM(items) OVER (
+        PARTITION BY id ORDER BY at DESC, items, status, amount ROWS BETWEEN 2 PRECEDING AND CURRENT ROW
+    ) AS lately FROM payments
+) AS running GROUP BY id ORDER BY id LIMIT 100000
+"""
+
 ALIKE_QUERIES = {
     name: f"SELECT id AS customer, {value} AS value FROM payments GROUP BY id"  # noqa: S608 - ours
     for name, value in ALIKE.items()
-} | {"steps": _STEPS}
-"""Own features that every engine gives alike; each function that may be used is in one of them."""
+} | {"steps": _STEPS, "joined": _JOINED, "sets": _SETS, "running": _RUNNING}
+"""Own features that every engine gives alike; all that may be used is in one of them."""
 
 
 def with_alike(history: History) -> History:
@@ -129,7 +156,7 @@ def contract(event: str, zone: str, *, own: bool = True, until: str | None = "20
                     "columns": {
                         "amount": {"kind": "number", "max": 900},
                         "items": {"kind": "integer"},
-                        "status": {"kind": "category", "levels": ["Paid", "Failed"]},
+                        "status": {"kind": "category", "levels": ["Paid", "Failed", "Échoué"]},
                         "online": {"kind": "boolean"},
                         "settled": {"kind": "date"},
                     },
@@ -248,7 +275,7 @@ def _payment(chance: random.Random, name: Any, customers: int) -> tuple[Any, ...
         seen,
         amount,
         _of(chance, [None, -3, 0, 1, 1, 7]),
-        _of(chance, ["paid", "Paid", "PAID.", " failed", "Failed", "other", "", None]),
+        _of(chance, ["paid", "Paid", "PAID.", " failed", "Failed", "ÉCHOUÉ", "échoué", "other", "", None]),
         _of(chance, ["yes", "No", "1", "0", "Да", "NÃO", "?", None]),
         _maybe(chance, _clock(chance)),
     )

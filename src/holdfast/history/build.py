@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 from pyarrow import parquet
@@ -23,6 +23,7 @@ from holdfast.history.labels import OUTCOMES, labels_sql
 from holdfast.history.moments import built_moments
 from holdfast.history.of_peers import PEERS, peers_sql, with_peers
 from holdfast.history.own import own_sql
+from holdfast.history.own_alone import insist_same, tried_sql
 from holdfast.history.own_checks import QueryError
 from holdfast.history.prepared import opened
 from holdfast.history.problems import HistoryError
@@ -48,6 +49,8 @@ _MIB, _FEATURES = 4_096, 100
 """With this memory and so many features, a piece of that size spills little."""
 
 BATCH_ROWS = 50_000
+_Bounds = tuple[str | None, str | None]
+
 LABEL = Churn(label="churned", positive="1", negative="0")
 
 
@@ -133,6 +136,8 @@ def build(
                 engine.run(f"CREATE OR REPLACE TABLE labels AS {labels_sql(history, prepared.until)}")
             for feature in own:
                 _run_own(engine, history, feature, looks)
+            if own:
+                _insist_alone(engine, history, own, looks, (first, before))
             for batch in engine.batches(joined_sql(history, features, labels=labels), BATCH_ROWS):
                 writer = writer or parquet.ParquetWriter(made, batch.schema, compression="zstd")
                 writer.write_batch(batch)
@@ -191,7 +196,7 @@ def joined_sql(
 
 
 def _run_own(engine: Duck, history: History, feature: HistoryFeature, looks: pl.DataFrame) -> None:
-    """Run a user's query over a piece; refuse one that does not give each customer one value of its own."""
+    """Run a user's query over a piece; refuse one that gives a customer several values."""
     place = history.files.get(feature.name, f"[features], {feature.name}")
     table = quoted(f"_own_{feature.name}")
     try:
@@ -208,23 +213,27 @@ def _run_own(engine: Duck, history: History, feature: HistoryFeature, looks: pl.
             where=place,
             hint="Aggregate to one row a customer: GROUP BY the customer column.",
         )
-    engine.run(
-        "CREATE OR REPLACE TABLE _probe AS SELECT * FROM spine WHERE as_of = (SELECT MAX(as_of) FROM spine) "
-        "AND _customer = (SELECT MIN(_customer) FROM spine WHERE as_of = (SELECT MAX(as_of) FROM spine))"
-    )
-    alone = own_sql(
-        history, feature, looks.filter(pl.col("as_of") == looks["as_of"].max()).to_dicts(), spine="_probe"
-    )
-    same = engine.query(
-        f"SELECT COUNT(*) FILTER (WHERE a.value IS DISTINCT FROM t.value) AS unlike FROM _probe AS p "
-        f"LEFT JOIN ({alone}) AS a USING (_customer, as_of) LEFT JOIN {table} AS t USING (_customer, as_of)"
-    )
-    if same["unlike"][0]:
-        raise QueryError(
-            "The query gives a customer another value alone than among others.",
-            where=place,
-            hint="A feature is of one customer: use no rows of others, and no LIMIT over all.",
-        )
+
+
+def _insist_alone(
+    engine: Duck, history: History, own: Sequence[HistoryFeature], looks: pl.DataFrame, bounds: _Bounds
+) -> None:
+    """Refuse a user's query that gives one of a few customers another value alone than among others."""
+    among = {one.name: engine.query(tried_sql(quoted(f"_own_{one.name}"))) for one in own}
+    found: dict[str, dict[str, Any]] = {one.name: {} for one in own}
+    latest = engine.query("SELECT MAX(as_of) AS as_of FROM spine")["as_of"][0]
+    look = looks.filter(pl.col("as_of") == latest).to_dicts()
+    alone = {one.name: own_sql(history, one, look) for one in own} if look else {}
+    for customer in sorted({who for tried in among.values() for who in tried["_customer"]}):
+        engine.show([customer])
+        for name, tried in among.items():
+            if customer in tried["_customer"]:
+                value = engine.query(f"SELECT value FROM ({alone[name]})")["value"]
+                found[name][customer] = value[0] if value.len() else None
+    engine.narrow(*bounds)
+    for one in own:
+        values = dict(among[one.name].select("_customer", "value").iter_rows())
+        insist_same(values, found[one.name], history.files.get(one.name, f"[features], {one.name}"))
 
 
 def _piece(memory_mib: int | None, features: int) -> int:
@@ -233,9 +242,7 @@ def _piece(memory_mib: int | None, features: int) -> int:
     return int(PIECE * min(1.0, share))
 
 
-def _bounds(
-    engine: Duck, history: History, prepared: Prepared, moments_: int, piece: int
-) -> list[tuple[str | None, str | None]]:
+def _bounds(engine: Duck, history: History, prepared: Prepared, moments_: int, piece: int) -> list[_Bounds]:
     """Ranges of customers of about one piece each; the first and the last are open."""
     kept = {name: prepared.counts[name].kept for name in history.tables}
     largest = max(kept, key=lambda name: kept[name])

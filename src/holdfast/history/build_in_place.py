@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
+import sqlalchemy as sa
 from pyarrow import parquet
 
 from holdfast.disk import scratch
@@ -16,10 +19,11 @@ from holdfast.history.engines.postgres import Postgres, Reading, moments_sql, qu
 from holdfast.history.moments import built_moments
 from holdfast.history.of_peers import PEERS, with_peers
 from holdfast.history.own import own_sql
+from holdfast.history.own_alone import insist_same, tried_sql
 from holdfast.history.own_checks import QueryError
 from holdfast.history.prepare import insist_usable
 from holdfast.history.prepared import TableCounts
-from holdfast.history.settle import quoted
+from holdfast.history.settle import literal, quoted
 from holdfast.history.spans import since_of, until_of
 from holdfast.history.times import INSTANT
 from holdfast.history.translate import translated
@@ -120,7 +124,7 @@ class _InPlace:
                     moments_sql(looks),
                     until=until if self._labels else None,
                 )
-                named += [*others, *self._own(named, looks)]
+                named += [*others, *self._own(named, looks, tried=first is None)]
                 query = translated(joined_sql(history, self._features, labels=self._labels), "postgres")
                 for frame in reading.batches(with_queries(named, query), schema, BATCH_ROWS):
                     writer.write_table(frame.to_arrow().cast(arrow))
@@ -131,27 +135,79 @@ class _InPlace:
         contract = record_contract(history)
         return Built(made, rows, chosen, self._features, contract), counts
 
-    def _own(self, named: list[tuple[str, str]], looks: pl.DataFrame) -> list[tuple[str, str]]:
-        """A user's own queries; refuses one that gives a customer several rows."""
+    def _own(
+        self, named: list[tuple[str, str]], looks: pl.DataFrame, *, tried: bool
+    ) -> list[tuple[str, str]]:
+        """A user's own queries; refuses one that fails or gives a customer several rows.
+
+        If ``tried``, refuses one too that gives a customer another value alone than among others.
+        """
         found = []
         for feature in self._features:
             if feature.query is None:
                 continue
             name = quoted(f"_own_{feature.name}")
-            found.append((name, own_sql(self._history, feature, looks.to_dicts(), dialect="postgres")))
-            twice = self._reading.rows(
-                with_queries(
-                    [*named, found[-1]],
-                    f"SELECT _customer FROM {name} GROUP BY _customer, as_of HAVING COUNT(*) > 1 LIMIT 1",
+            place = self._history.files.get(feature.name, f"[features], {feature.name}")
+            own = (name, own_sql(self._history, feature, looks.to_dicts(), dialect="postgres"))
+            with _told(place):
+                twice = self._reading.rows(
+                    with_queries(
+                        [*named, own],
+                        f"SELECT _customer FROM {name} GROUP BY _customer, as_of "
+                        "HAVING COUNT(*) > 1 OR COUNT(value) > 1 LIMIT 1",  # each value is worked out
+                    )
                 )
-            )
-            if twice:
-                raise QueryError(
-                    f'The query gives several rows for one customer, such as "{twice[0][0]}".',
-                    where=self._history.files.get(feature.name, f"[features], {feature.name}"),
-                    hint="Aggregate to one row a customer: GROUP BY the customer column.",
-                )
+                if twice:
+                    raise QueryError(
+                        f'The query gives several rows for one customer, such as "{twice[0][0]}".',
+                        where=place,
+                        hint="Aggregate to one row a customer: GROUP BY the customer column.",
+                    )
+                if tried:
+                    rows = self._reading.rows(with_queries([*named, own], tried_sql(name)))
+                    insist_same(
+                        {who: value for who, _, value in rows}, self._alone(feature, looks, rows), place
+                    )
+            found.append(own)
         return found
+
+    def _alone(
+        self, feature: HistoryFeature, looks: pl.DataFrame, tried: Sequence[tuple[Any, ...]]
+    ) -> dict[str, Any]:
+        """The values of a few customers at one moment, each from that customer's rows alone."""
+        if not tried:
+            return {}
+        listed = ", ".join(literal(who) for who, _, _ in tried)
+        scope = replace(self._reading.scope(), within=lambda customer: f"{customer} IN ({listed})")
+        look = looks.filter(pl.col("as_of") == tried[0][1])
+        named = queries(self._history, self._reading.canonical(scope), moments_sql(look))
+        own = own_sql(self._history, feature, look.to_dicts(), dialect="postgres", spine="_alone")
+        each = [
+            with_queries([("_alone", f"SELECT * FROM spine WHERE _customer = {literal(who)}")], own)
+            for who, _, _ in tried
+        ]
+        parts = [f"SELECT _customer, value FROM ({query}) AS a" for query in each]
+        return dict(self._reading.rows(with_queries(named, " UNION ALL ".join(parts))))
+
+
+_THE_QUERYS_FAULT = ("22", "42", "0A")
+"""Classes of SQLSTATE: values that do not go, what is not SQL there, what PostgreSQL has not."""
+
+
+@contextmanager
+def _told(place: str) -> Iterator[None]:
+    """Says whose fault it is that the database could not run a user's query."""
+    try:
+        yield
+    except sa.exc.DBAPIError as error:
+        if not str(getattr(error.orig, "sqlstate", None)).startswith(_THE_QUERYS_FAULT):
+            raise
+        said = str(error.orig).partition("\n")[0].rstrip(".")
+        raise QueryError(
+            f"PostgreSQL cannot run the query: {said}.",
+            where=place,
+            hint="Mend the query, or take --engine duckdb.",
+        ) from error
 
 
 def schema_of(features: Sequence[HistoryFeature], *, labels: bool) -> dict[str, pl.DataType]:

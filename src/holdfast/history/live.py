@@ -25,7 +25,7 @@ from holdfast.history.engines.postgres import Postgres, held_tables, queries, wi
 from holdfast.history.live_medians import DailyMedians
 from holdfast.history.moments import moments
 from holdfast.history.of_peers import PEERS, with_peers
-from holdfast.history.own import own_sql
+from holdfast.history.own import own_sql, shown_types
 from holdfast.history.own_alike import insist_alike
 from holdfast.history.settle import quoted
 from holdfast.history.spans import bound_of
@@ -85,7 +85,8 @@ class LiveFeatures:
         self._features = tuple(one for one in catalogue(history) if names is None or one.name in names)
         for one in self._features:  # told when the model is taken up, not to whoever asks first
             if one.query is not None:
-                insist_alike(one.query, "postgres", history.files.get(one.name, f"[features], {one.name}"))
+                place = history.files.get(one.name, f"[features], {one.name}")
+                insist_alike(one.query, "postgres", place, shown_types(history))
         few = settings.model_copy(update={"source_retries": min(RETRIES, settings.source_retries)})
         self._postgres = Postgres(history, few)
         self._schema = schema_of(self._features, labels=False)

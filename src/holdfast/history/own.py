@@ -26,7 +26,7 @@ from holdfast.history.own_types import kind_of_value, sql_type
 from holdfast.history.problems import HistoryError
 from holdfast.history.rows import name_that_clashes
 from holdfast.history.settle import quoted
-from holdfast.history.translate import translated
+from holdfast.history.translate import as_in_duckdb, translated, written
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -72,8 +72,8 @@ def own_sql(
     """
     place = history.files.get(feature.name, f"[features], {feature.name}")
     if dialect != "duckdb":
-        insist_alike(str(feature.query), dialect, place)
-    query = bound(read(str(feature.query), place), history.tables)
+        insist_alike(str(feature.query), dialect, place, shown_types(history))
+    query = as_in_duckdb(bound(read(str(feature.query), place), history.tables), dialect)
     kind = {Kind.INTEGER: "BIGINT", Kind.BOOLEAN: "BOOLEAN", Kind.CATEGORY: "TEXT"}.get(
         feature.kind, "DOUBLE"
     )
@@ -107,7 +107,7 @@ def shown_columns(history: History, name: str) -> dict[str, str]:
 def _feature(history: History, name: str, text: str) -> HistoryFeature:
     place = history.files.get(name, f"[features], {name}")
     query = checked(history, text, place)
-    kind = kind_of_value(_types(history), query, place, QueryError)
+    kind = kind_of_value(shown_types(history), query, place, QueryError)
     said = [line.strip().removeprefix("--").strip() for line in text.strip().splitlines()]
     comments = [
         line
@@ -117,8 +117,8 @@ def _feature(history: History, name: str, text: str) -> HistoryFeature:
     return HistoryFeature(name, None, kind, "", " ".join(comments) or "Your own query.", query=text)
 
 
-def _types(history: History) -> dict[str, dict[str, str]]:
-    """The tables as queries see them: each column's type."""
+def shown_types(history: History) -> dict[str, dict[str, str]]:
+    """The tables as queries see them: the type of each column, in DuckDB."""
     return {
         name: {
             column: "VARCHAR"
@@ -132,9 +132,7 @@ def _types(history: History) -> dict[str, dict[str, str]]:
     }
 
 
-def _filled(
-    history: History, query: exp.Expr, look: Mapping[str, datetime], spine: str, dialect: str
-) -> str:
+def _filled(history: History, query: exp.Expr, look: Mapping[str, datetime], spine: str, dialect: str) -> str:
     """The query over its tables as they were known at a moment, and its parameters filled in.
 
     The tables are named sub-queries around it, so that their names mean nothing else in it, wherever they
@@ -144,7 +142,8 @@ def _filled(
     # Spark looks into sub-queries anyhow; the others would work them out for everybody where two read them.
     how = "" if dialect == "spark" else "NOT MATERIALIZED "
     known = ", ".join(
-        f"{quoted(name)} AS {how}({_known_rows(history, name, as_of, spine)})" for name in history.tables
+        f"{quoted(written(name, dialect))} AS {how}({_known_rows(history, name, as_of, spine, dialect)})"
+        for name in history.tables
     )
 
     def fill(node: exp.Expr) -> exp.Expr:
@@ -155,10 +154,10 @@ def _filled(
     return f"WITH {known} SELECT * FROM ({query.transform(fill).sql(dialect='duckdb')}) AS given"
 
 
-def _known_rows(history: History, name: str, as_of: str, spine: str) -> str:
+def _known_rows(history: History, name: str, as_of: str, spine: str, dialect: str) -> str:
     table = history.tables[name]
     columns = [
-        f"{_masked(canonical, as_of)} AS {quoted(column)}"
+        f"{_masked(canonical, as_of)} AS {quoted(written(column, dialect))}"
         for column, canonical in shown_columns(history, name).items()
     ]
     return (

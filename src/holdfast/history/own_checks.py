@@ -15,7 +15,7 @@ from sqlglot import TokenType, exp
 from holdfast.errors import nearest
 from holdfast.history.own_tables import ANSWERED, bound, insist_tables
 from holdfast.history.own_text import SHAPE, QueryError, at, read, tokens
-from holdfast.history.own_types import unsteady_functions
+from holdfast.history.own_types import WHY_UNSTEADY, unsteady_functions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -99,6 +99,12 @@ def _insist_steady(query: exp.Select, text: str, place: str) -> None:
 
 
 def _changing(what: str, where: str) -> QueryError:
+    if what in WHY_UNSTEADY:
+        return QueryError(
+            f"The query uses {what}, which {WHY_UNSTEADY[what]}.",
+            where=where,
+            hint="Take what is exact: quantile_cont(x, 0.5), min, max; or count each value.",
+        )
     return QueryError(
         f"The query uses {what}, which gives another answer at another time.",
         where=where,

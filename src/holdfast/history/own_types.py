@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,29 @@ if TYPE_CHECKING:
 _ALSO_UNSTEADY = frozenset(
     "current_time current_timestamp localtime localtimestamp current_user user session_user getenv".split()  # noqa: SIM905 - one readable line
 )
+_STEADY = frozenset(
+    """
+    any_value approx_count_distinct arbitrary arg_max arg_max_null arg_max_nulls_last arg_min
+    arg_min_null arg_min_nulls_last argmax argmin array_agg avg bit_and bit_or bit_xor bitstring_agg
+    bool_and bool_or corr count count_if count_star countif covar_pop covar_samp entropy favg first fsum
+    group_concat histogram histogram_exact kahan_sum kurtosis kurtosis_pop last list listagg mad max
+    max_by mean median min min_by product quantile quantile_cont quantile_disc regr_avgx regr_avgy
+    regr_count regr_intercept regr_r2 regr_slope regr_sxx regr_sxy regr_syy sem skewness stddev
+    stddev_pop stddev_samp string_agg sum sumkahan var_pop var_samp variance
+    """.split()  # noqa: SIM905 - readable lines
+)
+"""Aggregates that give the same of the same rows, or of the same in an order that queries must give.
+
+DuckDB calls all aggregates steady, those too that draw samples, or keep what some thread came upon first.
+"""
+
+WHY_UNSTEADY = {
+    "mode": "takes any of the values that are the most frequent, another one in every run",
+    "approx_quantile": "is another one whenever threads come upon rows in another order",
+    "reservoir_quantile": "draws a sample, which is another one in every run",
+}
+"""Of aggregates that people know and that are not steady."""
+
 _KINDS = {
     "BOOLEAN": Kind.BOOLEAN,
     "VARCHAR": Kind.CATEGORY,
@@ -44,12 +68,20 @@ _TYPES = {
 
 @cache
 def unsteady_functions() -> frozenset[str]:
-    """Functions whose answer depends on more than what they are given: the clock, chance, settings."""
+    """Functions whose answer depends on more than what they are given: the clock, chance, settings, threads.
+
+    Macros are, if what they stand for is; aggregates, unless they are known not to be.
+    """
     with duckdb.connect() as connection:
         rows = connection.execute(
-            "SELECT DISTINCT function_name FROM duckdb_functions() WHERE stability <> 'CONSISTENT'"
+            "SELECT DISTINCT function_name, function_type, stability, lower(macro_definition) "
+            "FROM duckdb_functions()"
         ).fetchall()
-    return frozenset(name for (name,) in rows) | _ALSO_UNSTEADY
+    unsteady = {name for name, _, stability, _ in rows if stability not in (None, "CONSISTENT")}
+    unsteady |= {name for name, kind, _, _ in rows if kind == "aggregate"} - _STEADY
+    unsteady |= _ALSO_UNSTEADY
+    macros = {name for name, _, _, text in rows if text and unsteady & {*re.findall(r"\w+", text)}}
+    return frozenset(unsteady | macros)
 
 
 def sql_type(kind: Kind) -> str:
@@ -71,7 +103,7 @@ def kind_of_value(
     Raises:
         HoldfastError: ``refusal``: DuckDB cannot make sense of it, or its values are of no use to a model.
     """
-    filled = query.transform(_with_a_moment).sql(dialect="duckdb", comments=False)
+    filled = query.transform(with_a_moment).sql(dialect="duckdb", comments=False)
     with duckdb.connect(config={"enable_external_access": False}) as connection:
         for name, columns in tables.items():
             listed = ", ".join(
@@ -100,7 +132,8 @@ def kind_of_value(
     return kind
 
 
-def _with_a_moment(node: exp.Expr) -> exp.Expr:
+def with_a_moment(node: exp.Expr) -> exp.Expr:
+    """A moment in the place of a parameter."""
     if isinstance(node, exp.Placeholder):
         return sqlglot.parse_one("TIMESTAMP '2000-01-01 00:00:00'", read="duckdb")
     return node

@@ -26,6 +26,57 @@ def translated(sql: str, dialect: str) -> str:
     return tree.sql(dialect=dialect, pretty=True, max_text_width=110, normalize_functions=False)
 
 
+def written(name: str, dialect: str) -> str:
+    """A name of a user's query as another engine gets it: DuckDB does not tell capitals from others."""
+    return name if dialect == "duckdb" else name.lower()
+
+
+def as_in_duckdb(query: exp.Expr, dialect: str) -> exp.Expr:
+    """A user's query, still in DuckDB's dialect, with what DuckDB does where other engines fail.
+
+    Names are the same whatever their capitals. A division by zero is infinite or no number, as are roots,
+    logarithms and powers of e that do not exist or are too large: PostgreSQL would end there, and Spark has
+    something missing, or an error, or the largest whole number where an infinite one is rounded.
+
+    Args:
+        query: what `holdfast.history.own_alike.insist_alike` let pass.
+        dialect: ``duckdb``, which changes nothing, ``postgres`` or ``spark``.
+    """
+    if dialect == "duckdb":
+        return query
+    query = query.copy()
+    for name in query.find_all(exp.Identifier):
+        name.replace(exp.to_identifier(written(name.name, dialect), quoted=True))
+    whole = (exp.Floor, exp.Ceil) if dialect == "spark" else ()
+    for kinds in ((exp.Round,), (exp.Div, exp.Sqrt, exp.Ln, exp.Exp, *whole)):
+        for one in reversed([*query.find_all(*kinds)]):  # those inside others first
+            one.replace(_rounded(one) if isinstance(one, exp.Round) else _unbounded(one))
+    return query
+
+
+_UNBOUNDED: dict[type[exp.Expr], str] = {
+    exp.Sqrt: "CASE WHEN {0} < 0 THEN CAST('NaN' AS DOUBLE) ELSE SQRT({0}) END",
+    exp.Ln: "CASE WHEN {0} < 0 THEN CAST('NaN' AS DOUBLE) WHEN {0} = 0 THEN CAST('-Infinity' AS DOUBLE) "
+    "ELSE LN({0}) END",
+    exp.Exp: "CASE WHEN {0} > 709.7 THEN CAST('Infinity' AS DOUBLE) WHEN {0} < -708.3 THEN 0 "
+    "ELSE EXP({0}) END",
+    exp.Floor: "CASE WHEN ABS({0}) < 9e15 THEN FLOOR({0}) ELSE {0} END",
+    exp.Ceil: "CASE WHEN ABS({0}) < 9e15 THEN CEIL({0}) ELSE {0} END",
+}
+"""What has bounds in other engines; of numbers so large, none has a fraction."""
+
+_DIVIDED = "CASE WHEN {1} = 0 THEN {0} * CAST('Infinity' AS DOUBLE) ELSE {0} / {1} END"
+
+
+def _unbounded(node: exp.Expr) -> exp.Expr:
+    of = [node.this, node.expression] if isinstance(node, exp.Div) else [node.this]
+    if isinstance(node, exp.Div) and isinstance(node.expression, exp.Literal) and float(node.expression.name):
+        return node.copy()
+    given = [f"CAST({one.sql('duckdb')} AS DOUBLE)" for one in of]
+    text = (_DIVIDED if isinstance(node, exp.Div) else _UNBOUNDED[type(node)]).format(*given)
+    return exp.paren(sqlglot.parse_one(text, read="duckdb"))
+
+
 def _postgres(node: exp.Expr) -> exp.Expr:
     if _is_epoch(node):
         return exp.cast(exp.Mul(this=exp.Extract(this=exp.Var(this="EPOCH"), expression=node.expressions[0]),

@@ -100,6 +100,23 @@ def test_a_query_that_gives_a_customer_several_rows_is_refused(at, tmp_path):
         build_in_postgres(history, tmp_path / "p.parquet", settings=Settings(source_url=at))
 
 
+@pytest.mark.parametrize(
+    ("value", "says"),
+    [
+        ("MAX(amount) / (SELECT MAX(amount) FROM payments)", "another value alone than among others"),
+        ("SUM(SUM(amount)) OVER (ORDER BY id)", "another value alone than among others"),
+        ("MAX(items * 1e308 * 1e308)", "PostgreSQL cannot run the query"),
+    ],
+)
+def test_a_query_that_is_not_of_one_customer_or_fails_is_refused_with_its_name(at, tmp_path, value, says):
+    world(7).into(at)
+    query = f"SELECT id AS customer, {value} AS value FROM payments GROUP BY id"  # noqa: S608 - ours
+    history = contract("end", "UTC").model_copy(update={"features": {"mine": query}, "generated": False})
+    with pytest.raises(QueryError, match=says) as told:
+        build_in_postgres(history, tmp_path / "p.parquet", settings=Settings(source_url=at))
+    assert told.value.where == "[features], mine"
+
+
 def test_tables_elsewhere_are_refused():
     history = contract("end", "UTC")
     files = history.tables | {"plans": history.tables["plans"].model_copy(update={"source": "plans.csv"})}
