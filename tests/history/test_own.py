@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from holdfast.contract.types import Kind
 from holdfast.errors import ContractError
 from holdfast.history.catalogue import catalogue
+from holdfast.history.feature import HistoryFeature
 from holdfast.history.moments import moments
 from holdfast.history.own import own_features, own_sql
 from holdfast.history.own_checks import QueryError
@@ -34,7 +35,10 @@ def refused(query):
 
 
 def values_of(contract, tables, as_of=AS_OF):
-    feature = own_features(contract)[0]
+    return values_by(own_features(contract)[0], contract, tables, as_of)
+
+
+def values_by(feature, contract, tables, as_of):
     spine = everyone(as_of)
     with duckdb.connect() as db:
         for name, frame in tables.items():
@@ -185,6 +189,17 @@ def test_tables_that_are_joined_in_brackets_stay_joined_and_have_any_case():
         "FROM (Payments AS p JOIN PAYMENTS AS q ON q.id = p.id) GROUP BY 1"
     )
     assert values_of(written(joined), tables, AS_OF[:1]) == {("A", AS_OF[0]): 4}
+
+
+def test_even_a_query_that_no_check_has_seen_finds_nothing_of_later_behind_the_name_of_a_table():
+    row = {"_customer": "A", "_id": "1", "_time": BEGIN, "_known": BEGIN, "amount": 10.0, "online": True}
+    later = row | {"_id": "2", "_time": AS_OF[2], "_known": AS_OF[2]}
+    payments = versions(pl.DataFrame([row, later], SCHEMAS["payments"]))
+    tables = {name: pl.DataFrame(schema=schema) for name, schema in SCHEMAS.items()} | {"payments": payments}
+    query = """WITH Payments AS (SELECT id, SUM(amount) AS s FROM Payments GROUP BY 1)
+    SELECT id AS customer, s AS value FROM Payments"""
+    feature = HistoryFeature("mine", None, Kind.NUMBER, "", "", query=query)
+    assert values_by(feature, CONTRACT, tables, AS_OF[:1]) == {("A", AS_OF[0]): 10.0}
 
 
 @pytest.mark.parametrize("query", FUTURE.values(), ids=FUTURE.keys())
