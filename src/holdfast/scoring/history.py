@@ -89,8 +89,8 @@ def same_history(model: Model, given: History) -> History:
         )
     if _without_places(learned) != _without_places(given):
         raise UsageError(
-            "This contract is not the one that the model learned by, or has changed since: it describes other "
-            "tables, features or another churn.",
+            "This contract is not the one that the model learned by, or has changed since: it describes "
+            "other tables, features or another churn.",
             where=f"{model.name} {model.version}",
             hint="Train again, or choose the model that learned by this contract with --model; "
             "holdfast models list shows them.",
