@@ -12,11 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from small_histories import history
 
-from holdfast.history.judged import _judged, _months
+from holdfast.history.judged import judged
+from holdfast.history.periods import periods
 from holdfast.history.prepare import prepare
 from holdfast.history.sensitivity import sensitivity
 from holdfast.quality.enough import LEAST_EACH
-from holdfast.training.periods import MOST_JUDGED, PeriodsError, periods, schedule
+from holdfast.training.periods import MOST_JUDGED, PeriodsError, schedule
 
 BEGIN = datetime(2024, 1, 1)  # noqa: DTZ001 - instants are naive UTC
 COUNTS = st.sampled_from([0, 5, 12, 20, 40])
@@ -43,7 +44,7 @@ def test_it_judges_what_training_judges(told, wait):
             "stayed": [stayed for _, _, stayed in kept],
         }
     )
-    able, chosen = _judged(_months(frame, "UTC"), LEAST_EACH)
+    able, chosen = judged(frame, "UTC", LEAST_EACH)
     found, numbered = periods(frame)
     number = dict(numbered.iter_rows())
     period = np.repeat([number[moment] for moment in as_of], [left + stayed for _, left, stayed in kept])

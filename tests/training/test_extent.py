@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from holdfast.contract import Contract
+from holdfast.history.periods import Period
 from holdfast.training.examples import Examples
 from holdfast.training.extent import FOLD_ROWS, FULL, ORDER, REHEARSAL_ROWS, extent_of
-from holdfast.training.periods import Period, Schedule
+from holdfast.training.periods import Schedule
 from holdfast.training.recipes import NAMES
 
 MONTHS, HORIZON = 12, timedelta(days=60)

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast.training.periods import MOST_JUDGED, Period, PeriodsError, Schedule, periods, schedule
+from holdfast.history.periods import Period, periods
+from holdfast.training.periods import MOST_JUDGED, PeriodsError, Schedule, schedule
 
 BEGIN = datetime(2023, 1, 1)  # noqa: DTZ001 - naive UTC, as in built tables
 

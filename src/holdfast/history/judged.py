@@ -1,25 +1,22 @@
-"""Whether training could judge a model: which months a backtest has labels for before they begin.
+"""Whether training could judge a model, told to one who has not built the table yet.
 
-This is training's arithmetic, for one who has not built the table yet. A month is judged by what learned from
-months whose labels were all known when it began; the last one that can be is held back, and the backtest
-chooses among models by those that were known before that.
+The last month that can be judged is held back, and the backtest chooses among models by those that were known
+before that.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import polars as pl
 
 from holdfast.contract.history import ChurnEvent
 from holdfast.history.moments import moments, snapshots
+from holdfast.history.periods import judgeable, known_before, periods
 from holdfast.history.problems import HistoryError
-from holdfast.history.times import to_wall
 from holdfast.quality.enough import LEAST_EACH
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from holdfast.contract.history import History
     from holdfast.history.prepared import Prepared
 
@@ -28,13 +25,6 @@ _SHORTER = (60, 30, 14, 7)
 
 _MONTHLY_LEAST = 30
 """Days; where leaving is an event, shorter horizons than this leave out much between firsts of months."""
-
-
-class _Month(NamedTuple):
-    begin: datetime
-    known: datetime
-    left: int
-    stayed: int
 
 
 def about_judging(history: History, prepared: Prepared, own: pl.DataFrame, share: float) -> list[str]:
@@ -50,7 +40,7 @@ def about_judging(history: History, prepared: Prepared, own: pl.DataFrame, share
     told = own.filter(pl.col("mature") & (pl.col("churned") + pl.col("stayed") > 0))
     if min(told["churned"].sum(), told["stayed"].sum()) < least:
         return []  # another note says so
-    able, chosen = _judged(_months(told, zone), least)
+    able, chosen = judged(told, zone, least)
     if chosen:
         return []
     what = (
@@ -60,37 +50,26 @@ def about_judging(history: History, prepared: Prepared, own: pl.DataFrame, share
         else "No month can be judged by what was known before it began, with "
         f"{LEAST_EACH} leavers and stayers on both sides: training refuses."
     )
-    if _judged(_months(told, zone), 0)[1]:
+    if judged(told, zone, 0)[1]:
         return [f"{what} Too few leave in a month: a longer horizon_days, or a longer history, would help."]
     churn = history.churn
     wait = churn.lead_days + churn.horizon_days + churn.grace_days
     return [f"{what} Each label takes {wait} days to be known. {_what_helps(history, prepared)}"]
 
 
-def _months(told: pl.DataFrame, zone: str) -> list[_Month]:
-    """The snapshots of each calendar month together, in order."""
-    month = to_wall(told["as_of"], zone).dt.truncate("1mo").alias("month")
-    grouped = (
-        told.with_columns(month)
-        .group_by("month")
-        .agg(
-            pl.col("as_of").min(),
-            pl.col("label_known").max(),
-            pl.col("churned").sum(),
-            pl.col("stayed").sum(),
-        )
-    )
-    return [_Month(*row[1:]) for row in grouped.sort("month").iter_rows()]
+def judged(told: pl.DataFrame, zone: str, least: float) -> tuple[int, int]:
+    """How many months can be judged, and how many of them were known before the last such began.
 
-
-def _judged(months: list[_Month], least: float) -> tuple[int, int]:
-    """How many months can be judged, and how many of them were known before the last such began."""
-
-    def enough(some: list[_Month]) -> bool:
-        return bool(some) and min(sum(m.left for m in some), sum(m.stayed for m in some)) >= least
-
-    able = [m for m in months if enough([m]) and enough([one for one in months if one.known <= m.begin])]
-    return len(able), sum(m.known <= able[-1].begin for m in able)
+    Args:
+        told: ``as_of, label_known, churned, stayed`` of each snapshot.
+        zone: whose clock says in which month a snapshot lies.
+        least: leavers, and stayers, that are enough; none need be counted for 0.
+    """
+    found, number = periods(told, zone)
+    counts = told.join(number, on="as_of").group_by("period").agg(pl.col("churned", "stayed").sum())
+    left, stayed = counts.sort("period").select("churned", "stayed").get_columns()
+    able = judgeable(found, left.to_list(), stayed.to_list(), least)
+    return len(able), len(set(able).intersection(known_before(found, able[-1]))) if able else 0
 
 
 def _what_helps(history: History, prepared: Prepared) -> str:
@@ -121,4 +100,4 @@ def _would_do(history: History, prepared: Prepared) -> bool:
     looks = moments(history, as_of)
     mature = looks.filter(pl.col("label_known") <= prepared.until)
     told = mature.select("as_of", "label_known", churned=pl.lit(0), stayed=pl.lit(0))
-    return _judged(_months(told, history.clock.time_zone), 0)[1] > 0
+    return judged(told, history.clock.time_zone, 0)[1] > 0

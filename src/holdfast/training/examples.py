@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
+from holdfast.history.periods import periods
 from holdfast.quality.conform import conform
 from holdfast.quality.report import explore
 from holdfast.quality.table import TableError
 from holdfast.sources import RawTable
-from holdfast.training.periods import periods, schedule
+from holdfast.training.periods import schedule
 
 if TYPE_CHECKING:
     from pathlib import Path
