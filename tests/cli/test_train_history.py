@@ -246,6 +246,35 @@ def test_a_history_with_one_period_to_judge_is_trained_with_what_is_usual(tmp_pa
     assert "churn.toml --model v2\n" in said
 
 
+def test_a_period_learns_from_visits_that_had_been_told_of_when_it_began(tmp_path, holdfast):
+    """Of some visits one learns a season later: until then their customers seem to have left."""
+    (tmp_path / "churn.toml").write_text(TOML.replace('time = "day"', 'time = "day"\nknown = "told"'))
+    late = pl.col("who").str.slice(1).cast(pl.Int64) % 3 == 0
+    frame = visits().with_columns(
+        told=pl.when(late).then(pl.col("day").dt.offset_by("100d")).otherwise("day")
+    )
+    frame.write_csv(tmp_path / "visits.csv")
+    told = holdfast("train", tmp_path / "churn.toml", "--home", tmp_path / "home", "--json", *FAST).json()
+    last = next(row for row in told["backtest"]["periods"] if row["last"])
+    begin = date.fromisoformat(last["period"])
+    rows, left, left_as_of_today = 0, 0, 0
+    snapshots = [date(2023, month, 1) for month in range(4, 13)] + [
+        date(2024, month, 1) for month in range(1, 5)
+    ]
+    for as_of in snapshots:
+        if (end := as_of + timedelta(days=60)) > begin:
+            break
+        there = frame.filter((pl.col("day") < as_of) & (pl.col("told") < as_of))["who"].unique()
+        window = frame.filter(pl.col("day").is_between(as_of, end, closed="left"))
+        seen = window.filter(pl.col("told") < begin)["who"].unique()
+        rows += there.len()
+        left += (~there.is_in(seen.implode())).sum()
+        left_as_of_today += (~there.is_in(window["who"].unique().implode())).sum()
+    assert last["learned_rows"] == rows
+    assert last["learned_rate"] == pytest.approx(left / rows)
+    assert left > left_as_of_today + 40
+
+
 def test_a_history_too_short_to_judge_anything_is_refused(tmp_path, holdfast):
     (tmp_path / "churn.toml").write_text(TOML.replace("horizon_days = 60", "horizon_days = 300"))
     visits(60).write_csv(tmp_path / "visits.csv")

@@ -45,6 +45,7 @@ def examples(a_month):
         totals=np.zeros((MONTHS, 2), np.int64),
         left_at=nothing,
         keys=pl.DataFrame(),
+        otherwise=pl.DataFrame(),
     )
 
 

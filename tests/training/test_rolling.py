@@ -14,7 +14,7 @@ from holdfast.progress import NullProgress
 from holdfast.training import extent, rolling
 from holdfast.training.byperiod import BASE_RATE, PIPELINE, figures_by_period
 from holdfast.training.clock import Clock
-from holdfast.training.examples import load_examples
+from holdfast.training.examples import NO_LABEL, load_examples
 from holdfast.training.extent import extent_of
 from holdfast.training.metrics import row_log_loss
 from holdfast.training.recipes import Recipe
@@ -182,7 +182,7 @@ def test_where_a_fold_learns_from_as_many_rows_as_the_build_nothing_is_decided_a
 def calibrators(logit, y, period):
     """The methods decided before each of the periods, whose labels are known two periods later."""
     judged, last = list(range(period.max() + 1)), int(period.max()) + 1
-    known = {number: period <= number - 2 for number in (*judged, last)}
+    known = {number: np.where(period <= number - 2, y, NO_LABEL) for number in (*judged, last)}
     found = rolling.Rolling(np.arange(len(y)), period, y, np.arange(len(y)), known, {})
     found.tracks["lightgbm"] = rolling.Track([Recipe("lightgbm", rounds=50)], logit[:, None])
     rolling.decide_in_order(found, judged, last, blend=False)

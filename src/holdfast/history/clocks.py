@@ -43,9 +43,13 @@ def has_versions(table: Table) -> bool:
 
 def visible(table: Table, alias: str, moment: str = "m.as_of") -> str:
     """Both clocks: it happened before the moment, was known by then, and is the latest version known then."""
-    known = f"{alias}._known <= {moment}"
+    return f"{began(table, alias)} < {moment} AND {told(table, alias, moment)}"
+
+
+def told(table: Table, alias: str, moment: str) -> str:
+    """Known by the moment, and the latest version known then, whenever it happened."""
     latest = f" AND ({alias}._superseded IS NULL OR {alias}._superseded > {moment})"
-    return f"{began(table, alias)} < {moment} AND {known}{latest if has_versions(table) else ''}"
+    return f"{alias}._known <= {moment}{latest if has_versions(table) else ''}"
 
 
 def in_force(table: Table, alias: str, moment: str = "m.as_of") -> str:

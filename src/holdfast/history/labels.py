@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from holdfast.contract.history import ChurnEvent
-from holdfast.history.clocks import NEVER_SQL, among, chosen, days_later, instant, latest, start_of
+from holdfast.history.clocks import NEVER_SQL, among, chosen, days_later, instant, latest, start_of, told
 from holdfast.history.moments import wall_of
 from holdfast.history.settle import quoted
 from holdfast.history.spine import fresh, interval_columns, returned
@@ -25,7 +25,7 @@ from holdfast.history.times import naive
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from holdfast.contract.history import History
+    from holdfast.contract.history import History, Table
 
 OUTCOMES = ("churned", "stayed", "too late", "gone", "immature")
 
@@ -44,7 +44,7 @@ def final_before(history: History, until: datetime) -> datetime:
     return naive(wall_of(until, zone) - timedelta(days=history.churn.grace_days), zone)
 
 
-def labels_sql(history: History, until: datetime) -> str:
+def labels_sql(history: History, until: datetime, *, known: datetime | None = None) -> str:
     """SQL (DuckDB) over the canonical tables, ``moments`` and ``spine``, in no order.
 
     Columns: ``_customer``, ``as_of``, ``outcome``, ``churned`` (1, 0, or null for the last three outcomes),
@@ -54,6 +54,7 @@ def labels_sql(history: History, until: datetime) -> str:
     Args:
         history: the contract.
         until: up to which all is known (naive UTC), as `holdfast.history.prepared.Prepared` says.
+        known: by what was known at this moment (naive UTC); by the latest unless given.
     """
     builders = {
         ChurnEvent.END: _by_end,
@@ -76,17 +77,17 @@ def labels_sql(history: History, until: datetime) -> str:
         "WHEN f._gone = 1 THEN 'gone' "
         "WHEN f._left < m.label_begin THEN 'too late' "
         "WHEN f._left < m.label_end AND f._counts = 1 THEN 'churned' "
-        f"ELSE 'stayed' END AS outcome FROM ({builders[churn.event](history)}) AS f "
+        f"ELSE 'stayed' END AS outcome FROM ({builders[churn.event](history, known)}) AS f "
         "JOIN moments AS m ON m.as_of = f.as_of) AS o"
     )
 
 
-def _by_end(history: History) -> str:
+def _by_end(history: History, known: datetime | None) -> str:
     """The spell in which as_of lies, by the latest versions; spells are disjoint, so there is one at most."""
     churn = history.churn
     table = history.tables[churn.table]
     columns = f"t._customer, {interval_columns(table, 't', churn.grace_days)}{_cause(history, 't')}"
-    rows = f"SELECT {columns} FROM {quoted(churn.table)} AS t WHERE {latest(table, 't')}"
+    rows = f"SELECT {columns} FROM {quoted(churn.table)} AS t WHERE {_version(table, 't', known)}"
     numbered = (
         "SELECT *, sum(_fresh) OVER (PARTITION BY _customer ORDER BY _begin, _end NULLS LAST, _fresh DESC "
         f"ROWS UNBOUNDED PRECEDING) AS _spell FROM ({fresh(rows, churn.grace_days)}) AS f"
@@ -110,7 +111,7 @@ def _by_end(history: History) -> str:
     )
 
 
-def _by_cancellation(history: History) -> str:
+def _by_cancellation(history: History, known: datetime | None) -> str:
     """Cancellations with nobody back within the grace, each with when the customer was back at all."""
     churn = history.churn
     table = history.tables[churn.table]
@@ -118,7 +119,7 @@ def _by_cancellation(history: History) -> str:
         "SELECT _customer, _left, min(_wall) AS _wall, max(_counts) AS _counts, "
         "COALESCE(min(CASE WHEN _counts = 1 THEN _cause END), min(_cause)) AS _cause FROM ("
         f"SELECT c._customer, c._time AS _left, c._time_wall AS _wall{_cause(history, 'c')} "
-        f"FROM {quoted(churn.table)} AS c WHERE {latest(table, 'c')} AND {chosen(table, churn, 'c')}"
+        f"FROM {quoted(churn.table)} AS c WHERE {_version(table, 'c', known)} AND {chosen(table, churn, 'c')}"
         ") AS x GROUP BY _customer, _left"
     )
     final = f"SELECT c.*, CAST(NULL AS TIMESTAMP) AS _back FROM ({cancelled}) AS c"
@@ -129,7 +130,7 @@ def _by_cancellation(history: History) -> str:
             "SELECT c._customer, c._left, c._wall, c._counts, c._cause, "
             f"min(r.{at}) AS _back, min(r.{at}_wall) AS _back_wall FROM ({cancelled}) AS c "
             f"LEFT JOIN {quoted(churn.returns)} AS r ON r._customer = c._customer "
-            f"AND {latest(returns, 'r')} AND r.{at} {returned(returns)} c._left "
+            f"AND {_version(returns, 'r', known)} AND r.{at} {returned(returns)} c._left "
             "GROUP BY c._customer, c._left, c._wall, c._counts, c._cause"
         )
         away = (
@@ -151,13 +152,13 @@ def _by_cancellation(history: History) -> str:
     )
 
 
-def _by_inactivity(history: History) -> str:
+def _by_inactivity(history: History, known: datetime | None) -> str:
     """Whoever has no event in the window left at its begin."""
     churn = history.churn
     table = history.tables[churn.table]
     active = (
         f"SELECT e._customer, m.as_of FROM moments AS m JOIN {quoted(churn.table)} AS e "
-        f"ON e._time >= m.label_begin AND e._time < m.label_end AND {latest(table, 'e')} "
+        f"ON e._time >= m.label_begin AND e._time < m.label_end AND {_version(table, 'e', known)} "
         f"AND {chosen(table, churn, 'e')} GROUP BY e._customer, m.as_of"
     )
     return (
@@ -167,6 +168,11 @@ def _by_inactivity(history: History) -> str:
         "FROM spine AS s JOIN moments AS b ON b.as_of = s.as_of "
         f"LEFT JOIN ({active}) AS a ON a._customer = s._customer AND a.as_of = s.as_of"
     )
+
+
+def _version(table: Table, alias: str, known: datetime | None) -> str:
+    """The last version of each fact, or the one that was known at a moment."""
+    return latest(table, alias) if known is None else told(table, alias, instant(known))
 
 
 def _cause(history: History, alias: str) -> str:

@@ -63,15 +63,17 @@ def build_twice(
         progress: is told of each build.
     """
     plan = examples.schedule
-    before = examples.sample(plan.before(plan.last), BUILD_ROWS)
+    then = examples.as_known(plan.last)
+    before = then.sample(plan.before(plan.last), BUILD_ROWS)
     every = examples.sample(np.arange(len(plan.periods)), BUILD_ROWS)
     recipes = chosen.plan
     assert recipes is not None  # noqa: S101 - every candidate of a backtest has a plan
     boosters = sum(recipe.name in BOOSTERS for recipe, _ in recipes.first)
     runs = ceil(RUNS / max(1, boosters))
 
-    def built(rows: NDArray[np.int64]) -> tuple[Scorer, dict[str, str]]:
-        frame, y = examples.frame[rows], examples.y[rows]
+    def built(job: tuple[Examples, NDArray[np.int64]]) -> tuple[Scorer, dict[str, str]]:
+        known, rows = job
+        frame, y = known.frame[rows], known.y[rows]
         kept = narrow(contract, frame, y, seed=seed)
         program = FeatureProgram(kept.contract, record=False)
         scorer = build(
@@ -93,5 +95,5 @@ def build_twice(
     each = [recipes.first[at][0] for at, _ in fits(recipes.first, runs)]
     work = [fit_seconds(recipe, len(rows), MOST_KEPT) for rows in (before, every) for recipe in each]
     progress.start("fitting the chosen model", sum(work))
-    (measured, _), (deployed, dropped) = side_by_side(built, [before, every])
+    (measured, _), (deployed, dropped) = side_by_side(built, [(then, before), (examples, every)])
     return Built(measured, deployed, dropped, len(before), len(every))

@@ -185,12 +185,13 @@ def figures_by_period(
     def told(number: int) -> list[dict[str, Any]]:
         is_last = number == plan.last
         here = last_rows if is_last else rolling.rows[rolling.period == number]
-        learn = examples.sample(plan.before(number), _RULE_ROWS)
-        known, rate = examples.known_before(number)
+        then = examples.as_known(number)
+        learn = then.sample(plan.before(number), _RULE_ROWS)
+        known, rate = then.known_before(number)
         said = {PIPELINE: last_p if is_last else rolling.pipeline[rolling.period == number]}
         said[BASE_RATE] = np.full(len(here), rate)
         if rule is not None:
-            said[_named(rule)] = _rule(examples, contract, rule, learn, here)
+            said[_named(rule)] = _rule(then, contract, rule, learn, here)
         y = examples.y[here]
         shared = {
             "period": plan.periods[number].name,

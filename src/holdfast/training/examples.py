@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import io
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import polars as pl
@@ -15,9 +15,11 @@ from holdfast.quality.conform import conform
 from holdfast.quality.report import explore
 from holdfast.quality.table import TableError
 from holdfast.sources import RawTable
-from holdfast.training.periods import schedule
+from holdfast.training.periods import insist_known, schedule
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -40,6 +42,29 @@ DESCRIBED_ROWS = 100_000
 
 KEYS = ("customer", "as_of")
 
+NO_LABEL = -1
+"""In place of the period, or of the label, of a row that has no label."""
+
+_INSTANT = pl.Datetime("us")
+_TOLD: dict[str, pl.DataType | type[pl.DataType]] = {
+    "customer": pl.String, "as_of": _INSTANT, "at": pl.Int64, "y": pl.Int8, "left_at": _INSTANT,
+}  # fmt: skip
+_KEPT = (
+    "number",
+    "as_of",
+    "period",
+    "y",
+    "left_at",
+    (pl.col("left_at") < pl.col("label_end")).alias("in_window"),
+)
+
+
+class AsKnown(Protocol):
+    """Gives labels that said something else at earlier moments than they say now."""
+
+    def __call__(self, at: Sequence[datetime]) -> pl.DataFrame:
+        """See `holdfast.history.as_known.labels_as_known`."""
+
 
 @dataclass(frozen=True)
 class Examples:
@@ -51,7 +76,7 @@ class Examples:
         ids: the customers' own names, one a row.
         as_of: of each row.
         y: 1 left, 0 stayed.
-        period: number of each row's period.
+        period: number of each row's period; `NO_LABEL` for one that had a label only at an earlier moment.
         draw: uniform in [0, 1), one a row: who has the smallest are sampled first.
         schedule: which period learns from which.
         counts: labelled rows and customers in the whole table, and how many are loaded.
@@ -71,10 +96,30 @@ class Examples:
     left_at: pl.Series
     """When the customer of each row left; null where that is not known, or is no single moment."""
     keys: pl.DataFrame
-    """Of every labelled row: ``number, as_of, y, left_at, in_window`` (left within the label's window)."""
+    """Of every labelled row: ``number, as_of, period, y, left_at, in_window`` (left within the label's
+    window)."""
+    otherwise: pl.DataFrame
+    """Labels that were otherwise known when a period began: ``at`` (number of that period), ``row`` (null
+    for one that is not loaded), then as of ``keys``; ``y`` is null where there was no label."""
+
+    def as_known(self, number: int) -> Examples:
+        """The same rows, with the labels that were known when a period began."""
+        then = self.otherwise.filter(pl.col("at") == number)
+        if not then.height:
+            return self
+        same = self.keys.join(then, on=["number", "as_of"], how="anti")
+        keys = pl.concat([same, then.filter(pl.col("y").is_not_null()).select(same.columns)])
+        loaded = then.filter(pl.col("row").is_not_null())
+        rows, told = loaded["row"].to_numpy(), loaded["y"].is_not_null().to_numpy()
+        y, period = self.y.copy(), self.period.copy()
+        y[rows] = loaded["y"].fill_null(0).to_numpy()
+        period[rows] = np.where(told, loaded["period"].to_numpy(), NO_LABEL)
+        left_at = self.left_at.clone().scatter(rows, loaded["left_at"])
+        totals = _totals(keys, len(self.totals))
+        return replace(self, y=y, period=period, left_at=left_at, keys=keys, totals=totals)
 
     def known_before(self, number: int) -> tuple[int, float]:
-        """How many labels were known when a period began, and the share of them who left."""
+        """How many labels were known when a period began, and the share who left; see `as_known`."""
         rows, left = self.totals[self.schedule.before(number)].sum(axis=0)
         return int(rows), float(left / rows)
 
@@ -93,6 +138,7 @@ def load_examples(
     *,
     seed: int,
     zone: str = "UTC",
+    as_known: AsKnown | None = None,
 ) -> Examples:
     """Read what training needs of a built table; the rest stays on disk.
 
@@ -103,18 +149,20 @@ def load_examples(
         moments: ``as_of, label_end, label_known`` of each snapshot.
         seed: of the sample.
         zone: of the history, in which its months are.
+        as_known: gives labels that said something else at earlier moments; unless given, none did.
 
     Raises:
         TableError: no row has a label, or all the same.
-        PeriodsError: the history is too short.
+        PeriodsError: the history is too short, or who left was told too late.
     """
     scanned = table.lazy() if isinstance(table, pl.DataFrame) else pl.scan_parquet(table)
     label = contract.churn.label
     left_at = pl.col("left_at") if "left_at" in scanned.collect_schema() else pl.lit(None).alias("left_at")
     left_at = left_at.cast(pl.Datetime("us"))
-    keyed: Any = scanned.select(*KEYS, pl.col(label).cast(pl.Int8), left_at).with_row_index("place")
-    keys = keyed.filter(pl.col(label).is_not_null()).collect().sort("as_of", "customer")
-    if keys.height == 0 or keys[label].n_unique() < 2:  # noqa: PLR2004 - left, stayed
+    customer, y = pl.col("customer").cast(pl.String), pl.col(label).cast(pl.Int8).alias("y")
+    keyed: Any = scanned.select(customer, "as_of", y, left_at).with_row_index("place")
+    keys = keyed.filter(pl.col("y").is_not_null()).collect().sort("as_of", "customer")
+    if keys.height == 0 or keys["y"].n_unique() < 2:  # noqa: PLR2004 - left, stayed
         raise TableError(
             "No snapshot has both customers who left and customers who stayed.",
             hint="`holdfast check` shows the churn rate by snapshot and for other horizons.",
@@ -122,19 +170,18 @@ def load_examples(
     seen = moments.filter(pl.col("as_of").is_in(keys["as_of"].unique().implode()))
     found, numbered = periods(seen, zone)
     keys = keys.join(numbered, on="as_of", how="left", maintain_order="left")
-    plan = schedule(found, keys["period"].to_numpy(), keys[label].to_numpy())
-    keys = keys.with_columns(
-        pl.Series("draw", np.random.default_rng(seed).random(keys.height)),
-        customer=pl.col("customer").cast(pl.String),
-        number=pl.col("customer").rank("dense").cast(pl.Int64) - 1,
-    )
+    plan = schedule(found, keys["period"].to_numpy(), keys["y"].to_numpy())
+    counts = {"rows": keys.height, "customers": keys["customer"].n_unique(), "left": int(keys["y"].sum())}
+    told = _told(as_known, plan)
+    lost = _lost(keyed, told, numbered)
+    draw = np.random.default_rng(seed)
+    keys = pl.concat(
+        part.with_columns(pl.Series("draw", draw.random(part.height), pl.Float64)) for part in (keys, lost)
+    ).sort("as_of", "customer")
+    keys = keys.join(moments.select("as_of", "label_end"), on="as_of", how="left", maintain_order="left")
+    keys = keys.with_columns(number=pl.col("customer").rank("dense").cast(pl.Int64) - 1)
     wanted = keys[_wanted(keys, plan)]
-    counts = {
-        "rows": keys.height,
-        "customers": keys["number"].n_unique(),
-        "left": int(keys[label].sum()),
-        "loaded": wanted.height,
-    }
+    counts["loaded"] = wanted.height
     inputs = list(contract.inputs)
     rows = scanned.select(inputs).with_row_index("place")
     features = rows.filter(pl.col("place").is_in(wanted["place"].implode())).collect()
@@ -148,35 +195,52 @@ def load_examples(
             where=f"column {first['column']}, value {first['value']}",
             hint="Build the features again.",
         )
-    return Examples(
+    labelled = keys.filter(pl.col("y").is_not_null()).select(_KEPT)
+    examples = Examples(
         frame=conformed.frame,
         customer=wanted["number"].to_numpy(),
         ids=wanted["customer"],
         as_of=wanted["as_of"],
-        y=wanted[label].to_numpy(),
-        period=wanted["period"].to_numpy(),
+        y=wanted["y"].fill_null(0).to_numpy(),
+        period=np.where(wanted["y"].is_null(), NO_LABEL, wanted["period"]),
         draw=wanted["draw"].to_numpy(),
         schedule=plan,
         counts=counts,
-        totals=_totals(keys, label, len(found)),
+        totals=_totals(labelled, len(found)),
         left_at=wanted["left_at"],
-        keys=_keys(keys, label, moments),
+        keys=labelled,
+        otherwise=_otherwise(told, keys, wanted),
     )
+    judged = (*plan.judged, plan.last)
+    known = {number: examples.as_known(number).totals[plan.before(number)].sum(axis=0) for number in judged}
+    return replace(examples, schedule=insist_known(plan, known))
 
 
-def _keys(keys: pl.DataFrame, label: str, moments: pl.DataFrame) -> pl.DataFrame:
-    ends = keys.join(moments.select("as_of", "label_end"), on="as_of", how="left", maintain_order="left")
-    return ends.select(
-        "number",
-        "as_of",
-        pl.col(label).alias("y"),
-        "left_at",
-        in_window=pl.col("left_at") < pl.col("label_end"),
-    )
+def _lost(keyed: pl.LazyFrame, told: pl.DataFrame, numbered: pl.DataFrame) -> pl.DataFrame:
+    """Rows that had a label at an earlier moment alone: they are examples of that moment."""
+    lost = keyed.filter(pl.col("y").is_null()).join(told.lazy(), on=KEYS, how="semi").collect()
+    return lost.sort("as_of", "customer").join(numbered, on="as_of", how="inner", maintain_order="left")
 
 
-def _totals(keys: pl.DataFrame, label: str, periods_: int) -> NDArray[np.int64]:
-    period, y = keys["period"].to_numpy(), keys[label].to_numpy()
+def _told(as_known: AsKnown | None, plan: Schedule) -> pl.DataFrame:
+    """Labels that were otherwise known when a period began, ``at`` its number; columns as in `_TOLD`."""
+    begins = {plan.periods[number].begin: number for number in (*plan.judged, plan.last)}
+    if as_known is None:
+        return pl.DataFrame(schema=_TOLD)
+    told = as_known(list(begins)).rename({"churned": "y"})
+    return told.with_columns(pl.col("at").replace_strict(begins, return_dtype=pl.Int64)).select(*_TOLD)
+
+
+def _otherwise(told: pl.DataFrame, keys: pl.DataFrame, wanted: pl.DataFrame) -> pl.DataFrame:
+    """`Examples.otherwise`."""
+    known = keys.select(*KEYS, "number", "period", "label_end", "place")
+    rows = wanted.select("place").with_row_index("row")
+    found = told.join(known, on=KEYS, how="inner").join(rows, on="place", how="left")
+    return found.select("at", "row", *_KEPT)
+
+
+def _totals(keys: pl.DataFrame, periods_: int) -> NDArray[np.int64]:
+    period, y = keys["period"].to_numpy(), keys["y"].to_numpy()
     rows = np.bincount(period, minlength=periods_)
     left = np.bincount(period[y == 1], minlength=periods_)
     return np.column_stack([rows, left]).astype(np.int64)
@@ -185,9 +249,10 @@ def _totals(keys: pl.DataFrame, label: str, periods_: int) -> NDArray[np.int64]:
 def _wanted(keys: pl.DataFrame, plan: Schedule) -> NDArray[np.int64]:
     """Rows that anything will look at: a sample to build on, one of each judged period, the last period."""
     draw, period = keys["draw"].to_numpy(), keys["period"].to_numpy()
-    order = np.argsort(draw, kind="stable")
-    before = np.isin(period[order], plan.before(plan.last))
-    chosen = [order[:BUILD_ROWS], order[before][:BUILD_ROWS]]
+    every = np.argsort(draw, kind="stable")
+    before = np.isin(period[every], plan.before(plan.last))
+    order = every[keys["y"].is_not_null().to_numpy()[every]]
+    chosen = [order[:BUILD_ROWS], every[before][:BUILD_ROWS]]
     chosen += [order[period[order] == number][:JUDGED_ROWS] for number in plan.judged]
     chosen.append(order[period[order] == plan.last][:TEST_ROWS])
     return np.unique(np.concatenate(chosen))
@@ -195,7 +260,8 @@ def _wanted(keys: pl.DataFrame, plan: Schedule) -> NDArray[np.int64]:
 
 def described(examples: Examples, contract: Contract, *, seed: int) -> QualityReport:
     """What the examples look like, of a sample; a customer has several rows, so rows have no id here."""
-    rows = np.sort(np.random.default_rng(seed).permutation(len(examples.y))[:DESCRIBED_ROWS])
+    labelled = np.flatnonzero(examples.period != NO_LABEL)
+    rows = np.sort(np.random.default_rng(seed).permutation(labelled)[:DESCRIBED_ROWS])
     label = contract.churn.label
     frame = examples.frame[rows].with_columns(pl.Series(label, examples.y[rows]).cast(pl.String))
     inputs = {name: contract.columns[name] for name in examples.frame.columns}
@@ -208,5 +274,6 @@ def digest_of(examples: Examples) -> str:
     keyed = examples.frame.with_columns(
         examples.ids.alias("\0id"), examples.as_of.alias("\0as_of"), pl.Series("\0label", examples.y)
     )
-    keyed.write_ipc(stream, compression="uncompressed")
+    for frame in (keyed, examples.otherwise):
+        frame.write_ipc(stream, compression="uncompressed")
     return hashlib.sha256(stream.getbuffer()).hexdigest()

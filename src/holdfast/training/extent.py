@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from holdfast.training.examples import NO_LABEL
 from holdfast.training.narrow import MOST_KEPT
 from holdfast.training.staged import family, family_seconds
 
@@ -90,7 +91,7 @@ def extent_of(examples: Examples, contract: Contract, names: Sequence[str], budg
         budget: seconds.
     """
     plan = examples.schedule
-    rows_of = np.bincount(examples.period, minlength=len(plan.periods))
+    rows_of = np.bincount(examples.period[examples.period != NO_LABEL], minlength=len(plan.periods))
     known = [int(rows_of[plan.before(number)].sum()) for number in plan.judged]
     columns = min(len(contract.inputs), MOST_KEPT)
 

@@ -195,16 +195,21 @@ def fit_survival(
     rows, p = rolling.rows, rolling.pipeline
     plan = lookout.examples.schedule
     known = final_before(lookout.history, plan.periods[plan.last].begin)
+    then = replace(lookout, examples=lookout.examples.as_known(plan.last))
     every = np.concatenate([rows, last[0]])
 
-    def fit(given: tuple[Scorer, NDArray[np.int64], NDArray[np.float64], datetime]) -> Survival | None:
-        hazard = lookout.fit(*given)
+    def fit(job: tuple[Lookout, Scorer, NDArray[np.int64], NDArray[np.float64], datetime]) -> Survival | None:
+        at, scorer, seen, probability, before = job
+        hazard = at.fit(scorer, seen, probability, before)
         on_fit()
         return hazard
 
     early, found = side_by_side(
         fit,
-        [(measured, rows, p, known), (deployed, every, np.concatenate([p, last[1]]), final)],
+        [
+            (then, measured, rows, p, known),
+            (lookout, deployed, every, np.concatenate([p, last[1]]), final),
+        ],
     )
     metrics: dict[str, Any] = {}
     if early is not None:

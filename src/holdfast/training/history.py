@@ -6,8 +6,10 @@ import time
 from typing import TYPE_CHECKING
 
 from holdfast.disk import scratch
+from holdfast.history.as_known import labels_as_known
 from holdfast.history.build import build as build_table
 from holdfast.history.build import folder_of
+from holdfast.history.labels import final_before
 from holdfast.history.moments import moments
 from holdfast.history.prepare import prepare
 from holdfast.progress import NullProgress, Progress
@@ -53,10 +55,9 @@ def train_history(
         PeriodsError, TableError: the history is too short, or all customers met the same fate.
         UsageError: a model's name is unknown.
     """
-    from holdfast.history.labels import final_before  # noqa: PLC0415 - beside its only use
-
     chosen_names(models)  # a name that is unknown is said before the work
     told = progress or NullProgress()
+    memory_mib = None if settings is None else settings.memory_mib
     begin = time.monotonic()
     folder = folder_of(home, history)
     prepared = prepare(history, root, folder, settings=settings, progress=told)
@@ -65,7 +66,7 @@ def train_history(
             history,
             prepared,
             work / "examples.parquet",
-            memory_mib=None if settings is None else settings.memory_mib,
+            memory_mib=memory_mib,
             progress=told,
         )
         table = TimeTable(
@@ -74,6 +75,9 @@ def train_history(
             moments(history, built.as_of),
             prepared.until,
             final_before(history, prepared.until),
+            lambda at: labels_as_known(
+                history, prepared, built.as_of, at, memory_mib=memory_mib, progress=told
+            ),
         )
         trained = train_in_time(
             table,

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from holdfast.contract.history import History
     from holdfast.training.buildintime import Built
     from holdfast.training.byperiod import Backtest
-    from holdfast.training.examples import Examples
+    from holdfast.training.examples import AsKnown, Examples
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,8 @@ class TimeTable:
         moments: ``as_of, label_begin, label_end, label_known`` of each snapshot.
         until: all that happened before is in the tables (naive UTC).
         final: before this, leaving is final: to the time until churn, customers are censored here.
+        as_known: gives labels that said something else at earlier moments
+            (`holdfast.history.as_known.labels_as_known`); without it, none did.
     """
 
     table: Path | pl.DataFrame
@@ -56,6 +58,7 @@ class TimeTable:
     moments: pl.DataFrame
     until: datetime
     final: datetime
+    as_known: AsKnown | None = None
 
 
 def train_in_time(
@@ -92,7 +95,9 @@ def train_in_time(
     clock = Clock(budget)
     told.start("reading the examples", None)
     zone = history.clock.time_zone
-    examples = load_examples(table.table, table.contract, table.moments, seed=seed, zone=zone)
+    examples = load_examples(
+        table.table, table.contract, table.moments, seed=seed, zone=zone, as_known=table.as_known
+    )
     last = examples.schedule.last
     extent = extent_of(examples, table.contract, names, budget)
     blend = "blend" in names
@@ -177,7 +182,8 @@ def train_in_time(
 
 def _counts(examples: Examples, built: Built, *, searched: int, test: int) -> dict[str, int]:
     """Rows by use."""
-    known, _ = examples.known_before(examples.schedule.last)
+    last = examples.schedule.last
+    known, _ = examples.as_known(last).known_before(last)
     return {
         "train": known,
         "searched": searched,

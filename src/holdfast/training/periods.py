@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +12,8 @@ from holdfast.history.periods import judgeable, known_before
 from holdfast.quality.enough import LEAST_EACH
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
     from holdfast.history.periods import Period
@@ -65,6 +67,32 @@ def schedule(found: tuple[Period, ...], period: NDArray[np.int64], y: NDArray[np
     known = set(known_before(found, last))
     judged = [number for number in able if number in known]
     return Schedule(found, tuple(judged[-MOST_JUDGED:]), last)
+
+
+def insist_known(plan: Schedule, known: Mapping[int, NDArray[np.int64]]) -> Schedule:
+    """The schedule without periods before which too few were known to have left, or to have stayed.
+
+    Args:
+        plan: by the latest that is known.
+        known: for each of its judged periods and the last: labels known when it began, and leavers by them.
+
+    Raises:
+        PeriodsError: too few were known before the last.
+    """
+
+    def enough(number: int) -> bool:
+        rows, left = known[number]
+        return bool(min(left, rows - left) >= LEAST_EACH)
+
+    if not enough(plan.last):
+        rows, left = known[plan.last]
+        raise PeriodsError(
+            f"When the last period ({plan.periods[plan.last].name}) began, only {left:,} were known to have "
+            f"left, {rows - left:,} to have stayed; {LEAST_EACH} of each are needed. Who left is told late.",
+            hint="Give a longer history or a longer horizon_days. If the `known` column of the churn table "
+            "does not say when an end was told, take it out of the contract.",
+        )
+    return replace(plan, judged=tuple(number for number in plan.judged if enough(number)))
 
 
 _HINT = (

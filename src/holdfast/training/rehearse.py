@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from holdfast.training.crossval import side_by_side
+from holdfast.training.examples import NO_LABEL
 from holdfast.training.metrics import log_odds_loss
 from holdfast.training.rolling import fold_of
 from holdfast.training.search import Plan
@@ -53,13 +54,15 @@ class _Trial:
 
     settings: list[Recipe]
     logit: NDArray[np.float64]
-    y: NDArray[np.int8]
 
     def is_of(self, recipe: Recipe) -> bool:
         return _alike(self.settings[0], recipe)
 
     def of(self, recipe: Recipe) -> NDArray[np.float64]:
         return self.logit[:, self.settings.index(recipe)]
+
+    def among(self, rows: NDArray[np.bool_]) -> _Trial:
+        return replace(self, logit=self.logit[rows])
 
 
 def rehearse(
@@ -103,8 +106,12 @@ def rehearse(
     trials = _tried(_jobs(plans, judged, last), folds, seed, progress)
 
     def decided(number: int) -> Plan:
-        known = set(schedule.before(number).tolist())
-        seen = [each for other in judged if other in known for each in trials[other]]
+        known, before = found.known[number], set(schedule.before(number).tolist())
+        seen: list[tuple[_Trial, NDArray[np.int8]]] = []
+        for other in judged:
+            y = known[found.period == other]
+            told = y != NO_LABEL
+            seen += [(each.among(told), y[told]) for each in trials[other] if other in before]
         return Plan(tuple((_suited(recipe, seen), weight) for recipe, weight in plans[number].first))
 
     for number in judged:
@@ -148,7 +155,7 @@ def _tried(
         number, settings = job
         judged = judged_logits(settings, folds[number], seed=seed)
         progress.advance(seconds(job), settings[0].name.replace("_", " "))
-        return _Trial(settings, judged.logit, folds[number].judged.y)
+        return _Trial(settings, judged.logit)
 
     trials: dict[int, list[_Trial]] = {number: [] for number in folds}
     for (number, _), trial in zip(jobs, side_by_side(run, jobs), strict=True):
@@ -173,12 +180,12 @@ def _nearby(recipe: Recipe) -> list[Recipe]:
     return [recipe.with_rounds(count) for count in MORE_ROUNDS if count <= most]
 
 
-def _suited(recipe: Recipe, seen: list[_Trial]) -> Recipe:
+def _suited(recipe: Recipe, seen: list[tuple[_Trial, NDArray[np.int8]]]) -> Recipe:
     """The recipe at the rounds that were best in the latest of its rehearsals; as it is without any."""
-    own = [each for each in seen if each.is_of(recipe)][-LATEST:]
+    own = [(each, labels) for each, labels in seen if each.is_of(recipe)][-LATEST:]
     if not own:
         return recipe
-    y = np.concatenate([each.y for each in own])
-    tried = [near for near in _nearby(recipe) if all(near in each.settings for each in own)]
-    losses = [log_odds_loss(y, np.concatenate([each.of(near) for each in own])) for near in tried]
+    y = np.concatenate([labels for _, labels in own])
+    tried = [near for near in _nearby(recipe) if all(near in each.settings for each, _ in own)]
+    losses = [log_odds_loss(y, np.concatenate([each.of(near) for each, _ in own])) for near in tried]
     return tried[int(np.argmin(losses))]

@@ -19,7 +19,7 @@ from holdfast.features import Encoder, FeatureProgram
 from holdfast.model.calibration import Calibrator
 from holdfast.training.blending import blend_weights, fit_platt
 from holdfast.training.crossval import Fold, side_by_side
-from holdfast.training.examples import JUDGED_ROWS
+from holdfast.training.examples import JUDGED_ROWS, NO_LABEL
 from holdfast.training.extent import ORDER
 from holdfast.training.fitting import Rows
 from holdfast.training.metrics import row_log_loss
@@ -80,7 +80,8 @@ class Rolling:
         period: of each, shape (n,).
         y: their labels.
         customer: whose they are.
-        known: for each judged period and the last: which of the judged rows had a known label when it began.
+        known: for each judged period and the last: the judged rows' labels as known when it began, `NO_LABEL`
+            where there was none, shape (n,).
         features: how many features each judged period's fold kept.
     """
 
@@ -88,7 +89,7 @@ class Rolling:
     period: NDArray[np.int64]
     y: NDArray[np.int8]
     customer: NDArray[np.int64]
-    known: dict[int, NDArray[np.bool_]]
+    known: dict[int, NDArray[np.int8]]
     features: dict[int, int]
     tracks: dict[str, Track] = field(default_factory=dict)
     decided: dict[int, dict[str, Decided]] = field(default_factory=dict)
@@ -180,7 +181,11 @@ def _judged_rows(examples: Examples) -> Rolling:
     parts = [examples.sample(np.array([number]), JUDGED_ROWS) for number in plan.judged]
     rows = np.concatenate(parts) if parts else np.zeros(0, np.int64)
     period = examples.period[rows]
-    known = {number: np.isin(period, plan.before(number)) for number in (*plan.judged, plan.last)}
+    known = {}
+    for number in (*plan.judged, plan.last):
+        then = examples.as_known(number)
+        told = np.isin(then.period[rows], plan.before(number))
+        known[number] = np.where(told, then.y[rows], NO_LABEL).astype(np.int8)
     return Rolling(rows, period, examples.y[rows], examples.customer[rows], known, {})
 
 
@@ -210,8 +215,9 @@ def fold_of(examples: Examples, contract: Contract, number: int, most: int, *, s
         most: rows to learn from.
         seed: of the choice of features and the encoder.
     """
-    learn = examples.sample(examples.schedule.before(number), most)
-    frame, y = examples.frame[learn], examples.y[learn]
+    then = examples.as_known(number)
+    learn = then.sample(examples.schedule.before(number), most)
+    frame, y = then.frame[learn], then.y[learn]
     program = FeatureProgram(narrow(contract, frame, y, seed=seed).contract, record=False)
     groups = np.unique(examples.customer[learn], return_inverse=True)[1]
     encoder = Encoder(program)
@@ -239,47 +245,51 @@ def decide_in_order(found: Rolling, judged: Sequence[int], last: int, *, blend: 
     fitted: dict[str, NDArray[np.float64]] = {}
     found.pipeline = np.full(n, np.nan)
     for number in (*judged, last):
-        seen = found.known[number]
+        known = found.known[number]
+        seen = known != NO_LABEL
         here = found.period == number if number != last else np.zeros(n, bool)
-        plans = _plans(found, seen, blend=blend)
+        plans = _plans(found, known, blend=blend)
         found.decided[number] = {}
         for name, (plan, logit) in plans.items():
             keep = [store.setdefault(name, np.full(n, np.nan)) for store in (plain, fitted)]
-            platt = fit_platt(logit[seen], found.y[seen]) if seen.any() else Calibrator()
+            platt = fit_platt(logit[seen], known[seen]) if seen.any() else Calibrator()
             keep[0][here] = expit(logit[here])
             keep[1][here] = platt.probability(logit[here])
-            helped = _calibrating_helps(found, plain[name], fitted[name], seen)
+            helped = _calibrating_helps(found, plain[name], fitted[name], known)
             calibrator = platt if helped else Calibrator()
             found.decided[number][name] = Decided(plan, calibrator)
             own = found.probability.setdefault(name, np.full(n, np.nan))
             own[here] = calibrator.probability(logit[here])
-        found.chosen[number], found.within = _choose(found, seen, found.decided[number])
+        found.chosen[number], found.within = _choose(found, known, found.decided[number])
         found.pipeline[here] = found.probability[found.chosen[number]][here]
 
 
 def _calibrating_helps(
-    found: Rolling, plain: NDArray[np.float64], fitted: NDArray[np.float64], seen: NDArray[np.bool_]
+    found: Rolling, plain: NDArray[np.float64], fitted: NDArray[np.float64], known: NDArray[np.int8]
 ) -> bool:
     """Whether calibrators fitted on earlier periods have helped later ones; not where none has been tried.
 
     Candidates are fitted by log loss, so a line mends the drift of the periods it is fitted on.
     """
-    tried = np.isin(found.period, [number for number, known in found.known.items() if known.any()]) & seen
+    calibrated = [number for number, labels in found.known.items() if (labels != NO_LABEL).any()]
+    tried = np.isin(found.period, calibrated) & (known != NO_LABEL)
     if not tried.any():
         return False
-    with_it, without = (row_log_loss(found.y[tried], p[tried]).mean() for p in (fitted, plain))
+    with_it, without = (row_log_loss(known[tried], p[tried]).mean() for p in (fitted, plain))
     return bool(with_it <= without)
 
 
 def _plans(
-    found: Rolling, seen: NDArray[np.bool_], *, blend: bool
+    found: Rolling, known: NDArray[np.int8], *, blend: bool
 ) -> dict[str, tuple[Plan, NDArray[np.float64]]]:
-    """Each candidate's plan by the rows ``seen``, and its log-odds of all rows under it."""
+    """Each candidate's plan by the labels ``known``, and its log-odds of all rows under it."""
     plans: dict[str, tuple[Plan, NDArray[np.float64]]] = {}
+    seen = known != NO_LABEL
+    y = known[seen]
     for name, track in found.tracks.items():
         at = 0
         if seen.any():
-            losses = [float(row_log_loss(found.y[seen], expit(z)).mean()) for z in track.logit[seen].T]
+            losses = [float(row_log_loss(y, expit(z)).mean()) for z in track.logit[seen].T]
             at = int(np.argmin(losses))
         plans[name] = (Plan(((track.settings[at], 1.0),)), track.logit[:, at])
     members = [name for name in plans if name not in _WEAK]
@@ -287,7 +297,7 @@ def _plans(
         Z = np.column_stack([plans[name][1] for name in members])
         weights = _untried(members)
         if seen.any():
-            weights = blend_weights(Z[seen], found.y[seen], smallest=SMALLEST_WEIGHT)
+            weights = blend_weights(Z[seen], y, smallest=SMALLEST_WEIGHT)
         first = [(plans[name][0].first[0][0], float(w)) for name, w in zip(members, weights, strict=True)]
         plans["blend"] = (Plan(tuple(pair for pair in first if pair[1] > 0)), Z @ weights)
     return plans
@@ -304,20 +314,21 @@ def _untried(members: list[str]) -> NDArray[np.float64]:
 
 
 def _choose(
-    found: Rolling, seen: NDArray[np.bool_], decided: dict[str, Decided]
+    found: Rolling, known: NDArray[np.int8], decided: dict[str, Decided]
 ) -> tuple[str, dict[str, bool]]:
-    """The simplest candidate within noise of the best on the rows ``seen``, and which were within it.
+    """The simplest candidate within noise of the best by the labels ``known``, and which were within it.
 
     Noise is one standard error of the mean difference in log loss, customers taken as they are: all rows of
     one together. Where nothing is known yet, the blend, or the first booster.
     """
     names = list(found.probability)
+    seen = known != NO_LABEL
     if not seen.any():
         usual = next((name for name in ORDER if name in names), names[0])
         if "blend" in names and len(decided["blend"].plan.first) > 1:
             usual = "blend"
         return usual, dict.fromkeys(names, True)
-    losses = {name: row_log_loss(found.y[seen], found.probability[name][seen]) for name in names}
+    losses = {name: row_log_loss(known[seen], found.probability[name][seen]) for name in names}
     best = min(losses.values(), key=lambda loss: float(loss.mean()))
     whose = np.unique(found.customer[seen], return_inverse=True)[1]
     within = {}
