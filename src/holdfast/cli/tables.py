@@ -241,6 +241,6 @@ def _said(notes: Mapping[tuple[str, ...], str]) -> Iterator[tuple[str, str]]:
     Those about columns are many, and in the file.
     """
     for path, note in notes.items():
-        whole = path[0] == "tables" and (len(path) == 2 or path[-1] == "day_first")  # noqa: PLR2004 - the table itself
+        whole = path[0] == "tables" and (not path[2:] or path[-1] == "day_first")
         if path[0] == "churn" or path == ("clock", "first") or whole:
             yield ".".join(path[1:]), note

@@ -162,7 +162,7 @@ def load_examples(
     customer, y = pl.col("customer").cast(pl.String), pl.col(label).cast(pl.Int8).alias("y")
     keyed: Any = scanned.select(customer, "as_of", y, left_at).with_row_index("place")
     keys = keyed.filter(pl.col("y").is_not_null()).collect().sort("as_of", "customer")
-    if keys.height == 0 or keys["y"].n_unique() < 2:  # noqa: PLR2004 - left, stayed
+    if keys["y"].n_unique() <= 1:
         raise TableError(
             "No snapshot has both customers who left and customers who stayed.",
             hint="`holdfast check` shows the churn rate by snapshot and for other horizons.",

@@ -56,8 +56,9 @@ def number_reason(profile: Profile, time: Times, customers: pl.Series) -> str | 
     if turn is not None and turn >= IN_TURN:
         return f'{len(whose):,} numbers, each of one customer, that rise with "{time.name}"'
     lengths = profile.levels["level"].str.len_chars()
-    alike = int((lengths == lengths.mode()[0]).sum()) >= _NEARLY_ALL * len(lengths)
-    if len(profile.words) == 1 and profile.words[0] in NUMBERED and alike and lengths.median() >= _LONG:  # type: ignore[operator]
+    usual = lengths.mode()[0]
+    alike = int((lengths == usual).sum()) >= _NEARLY_ALL * len(lengths)
+    if len(profile.words) == 1 and profile.words[0] in NUMBERED and alike and usual >= _LONG:
         return f"{len(whose):,} numbers, each of one customer, and its name says that they are names"
     return None
 
