@@ -162,7 +162,10 @@ def test_the_measured_hazard_learns_of_no_leaving_that_was_not_final_when_the_la
         plan = loaded.schedule
         rows = loaded.sample(plan.before(plan.last), len(loaded.y))
         last = loaded.sample(np.array([plan.last]), len(loaded.y))
-        backtest = SimpleNamespace(rows=rows, pipeline=np.full(len(rows), 0.3))
+        y = loaded.y[rows]
+        backtest = SimpleNamespace(
+            rows=rows, pipeline=np.full(len(rows), 0.3), labelled=y >= 0, known={loaded.schedule.last: y}
+        )
         lookout = Lookout(History.model_validate(described), loaded, looks, 1)
         found = fit_survival(lookout, backtest, (scorer, scorer), (last, np.full(len(last), 0.3)), FINAL)
         return plan.periods[plan.last].begin, found.metrics

@@ -14,6 +14,7 @@ from holdfast.history.labels import final_before, labels_sql
 from holdfast.history.moments import moments
 from holdfast.history.prepared import opened
 from holdfast.history.spine import spine_sql
+from holdfast.history.times import INSTANT
 from holdfast.progress import NullProgress
 
 if TYPE_CHECKING:
@@ -24,9 +25,8 @@ if TYPE_CHECKING:
     from holdfast.history.prepared import Prepared
     from holdfast.progress import Progress
 
-_INSTANT = pl.Datetime("us")
 _SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
-    "customer": pl.String, "as_of": _INSTANT, "at": _INSTANT, "churned": pl.Int8, "left_at": _INSTANT,
+    "customer": pl.String, "as_of": INSTANT, "at": INSTANT, "churned": pl.Int8, "left_at": INSTANT,
 }  # fmt: skip
 
 
@@ -54,6 +54,7 @@ def labels_as_known(
         known at ``at``. Only labels whose window and grace were over by then.
 
     Raises:
+        HistoryError: another run has prepared the tables anew in the meantime.
         EngineError: there is not enough memory or disk.
     """
     found = [pl.DataFrame(schema=_SCHEMA)]
@@ -77,7 +78,7 @@ def labels_as_known(
                 "WHERE t.churned IS DISTINCT FROM n.churned OR "
                 f"t.left_at IS DISTINCT FROM CASE WHEN n.left_at < {final} THEN n.left_at END"
             )
-            part = engine.query(told).with_columns(at=pl.lit(moment, _INSTANT))
+            part = engine.query(told).with_columns(at=pl.lit(moment, INSTANT))
             found.append(part.select(*_SCHEMA))
             shown.advance()
     return pl.concat(found).sort("at", "as_of", "customer")

@@ -1,4 +1,4 @@
-"""What became of each (customer, as_of): who left, when and why, by the latest that is known.
+"""What became of each (customer, as_of): who left, when and why, by what is known now, or was then.
 
 With A = as_of + lead, and the window [A, A + horizon):
 

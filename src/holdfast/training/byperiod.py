@@ -129,7 +129,8 @@ def backtest_of(
 def _predictions(
     examples: Examples, rolling: Rolling, last_rows: NDArray[np.int64], last_p: NDArray[np.float64]
 ) -> pl.DataFrame:
-    rows = np.concatenate([rolling.rows, last_rows])
+    judged = rolling.labelled
+    rows = np.concatenate([rolling.rows[judged], last_rows])
     names = [period.name for period in examples.schedule.periods]
     return pl.DataFrame(
         {
@@ -137,7 +138,7 @@ def _predictions(
             "as_of": examples.as_of[rows],
             "period": [names[number] for number in examples.period[rows]],
             "churned": examples.y[rows],
-            "churn_probability": np.concatenate([rolling.pipeline, last_p]),
+            "churn_probability": np.concatenate([rolling.pipeline[judged], last_p]),
         }
     )
 
@@ -184,11 +185,12 @@ def figures_by_period(
 
     def told(number: int) -> list[dict[str, Any]]:
         is_last = number == plan.last
-        here = last_rows if is_last else rolling.rows[rolling.period == number]
+        judged = (rolling.period == number) & rolling.labelled
+        here = last_rows if is_last else rolling.rows[judged]
         then = examples.as_known(number)
         learn = then.sample(plan.before(number), _RULE_ROWS)
         known, rate = then.known_before(number)
-        said = {PIPELINE: last_p if is_last else rolling.pipeline[rolling.period == number]}
+        said = {PIPELINE: last_p if is_last else rolling.pipeline[judged]}
         said[BASE_RATE] = np.full(len(here), rate)
         if rule is not None:
             said[_named(rule)] = _rule(then, contract, rule, learn, here)

@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 
 from holdfast.history.periods import periods
+from holdfast.history.times import INSTANT
 from holdfast.quality.conform import conform
 from holdfast.quality.report import explore
 from holdfast.quality.table import TableError
@@ -43,11 +44,10 @@ DESCRIBED_ROWS = 100_000
 KEYS = ("customer", "as_of")
 
 NO_LABEL = -1
-"""In place of the period, or of the label, of a row that has no label."""
+"""In place of the label of a row that has none."""
 
-_INSTANT = pl.Datetime("us")
 _TOLD: dict[str, pl.DataType | type[pl.DataType]] = {
-    "customer": pl.String, "as_of": _INSTANT, "at": pl.Int64, "y": pl.Int8, "left_at": _INSTANT,
+    "customer": pl.String, "as_of": INSTANT, "at": pl.Int64, "y": pl.Int8, "left_at": INSTANT,
 }  # fmt: skip
 _KEPT = (
     "number",
@@ -55,6 +55,7 @@ _KEPT = (
     "period",
     "y",
     "left_at",
+    "label_known",
     (pl.col("left_at") < pl.col("label_end")).alias("in_window"),
 )
 
@@ -75,8 +76,8 @@ class Examples:
         customer: number of the customer of each row, shape (n,); equal for one customer's rows.
         ids: the customers' own names, one a row.
         as_of: of each row.
-        y: 1 left, 0 stayed.
-        period: number of each row's period; `NO_LABEL` for one that had a label only at an earlier moment.
+        y: 1 left, 0 stayed, `NO_LABEL` for a row that had a label only at an earlier moment.
+        period: number of each row's period.
         draw: uniform in [0, 1), one a row: who has the smallest are sampled first.
         schedule: which period learns from which.
         counts: labelled rows and customers in the whole table, and how many are loaded.
@@ -96,27 +97,27 @@ class Examples:
     left_at: pl.Series
     """When the customer of each row left; null where that is not known, or is no single moment."""
     keys: pl.DataFrame
-    """Of every labelled row: ``number, as_of, period, y, left_at, in_window`` (left within the label's
-    window)."""
+    """Of every labelled row: ``number, as_of, period, y, left_at, label_known, in_window`` (left within the
+    label's window)."""
     otherwise: pl.DataFrame
     """Labels that were otherwise known when a period began: ``at`` (number of that period), ``row`` (null
     for one that is not loaded), then as of ``keys``; ``y`` is null where there was no label."""
 
     def as_known(self, number: int) -> Examples:
-        """The same rows, with the labels that were known when a period began."""
+        """The same rows, with what labels said when a period began; those of periods before it were known."""
         then = self.otherwise.filter(pl.col("at") == number)
         if not then.height:
             return self
-        same = self.keys.join(then, on=["number", "as_of"], how="anti")
+        begin = self.schedule.periods[number].begin
+        over = self.keys.filter(pl.col("label_known") <= begin)
+        same = over.join(then, on=["number", "as_of"], how="anti")
         keys = pl.concat([same, then.filter(pl.col("y").is_not_null()).select(same.columns)])
         loaded = then.filter(pl.col("row").is_not_null())
-        rows, told = loaded["row"].to_numpy(), loaded["y"].is_not_null().to_numpy()
-        y, period = self.y.copy(), self.period.copy()
-        y[rows] = loaded["y"].fill_null(0).to_numpy()
-        period[rows] = np.where(told, loaded["period"].to_numpy(), NO_LABEL)
+        rows, y = loaded["row"].to_numpy(), self.y.copy()
+        y[rows] = loaded["y"].fill_null(NO_LABEL).to_numpy()
         left_at = self.left_at.clone().scatter(rows, loaded["left_at"])
         totals = _totals(keys, len(self.totals))
-        return replace(self, y=y, period=period, left_at=left_at, keys=keys, totals=totals)
+        return replace(self, y=y, left_at=left_at, keys=keys, totals=totals)
 
     def known_before(self, number: int) -> tuple[int, float]:
         """How many labels were known when a period began, and the share who left; see `as_known`."""
@@ -124,8 +125,15 @@ class Examples:
         return int(rows), float(left / rows)
 
     def sample(self, among: NDArray[np.int64], most: int) -> NDArray[np.int64]:
-        """Numbers of at most ``most`` rows of the periods ``among``, in order; the same every time."""
-        rows = np.flatnonzero(np.isin(self.period, among))
+        """Numbers of at most ``most`` labelled rows of periods, in order; the same every time."""
+        return self._drawn(np.isin(self.period, among) & (self.y != NO_LABEL), most)
+
+    def judged(self, number: int) -> NDArray[np.int64]:
+        """Numbers of the rows of a period that judge or decide: labelled now, or at an earlier moment."""
+        return self._drawn(self.period == number, JUDGED_ROWS)
+
+    def _drawn(self, these: NDArray[np.bool_], most: int) -> NDArray[np.int64]:
+        rows = np.flatnonzero(these)
         if len(rows) > most:
             rows = np.sort(rows[np.argsort(self.draw[rows], kind="stable")[:most]])
         return rows
@@ -158,7 +166,7 @@ def load_examples(
     scanned = table.lazy() if isinstance(table, pl.DataFrame) else pl.scan_parquet(table)
     label = contract.churn.label
     left_at = pl.col("left_at") if "left_at" in scanned.collect_schema() else pl.lit(None).alias("left_at")
-    left_at = left_at.cast(pl.Datetime("us"))
+    left_at = left_at.cast(INSTANT)
     customer, y = pl.col("customer").cast(pl.String), pl.col(label).cast(pl.Int8).alias("y")
     keyed: Any = scanned.select(customer, "as_of", y, left_at).with_row_index("place")
     keys = keyed.filter(pl.col("y").is_not_null()).collect().sort("as_of", "customer")
@@ -178,7 +186,8 @@ def load_examples(
     keys = pl.concat(
         part.with_columns(pl.Series("draw", draw.random(part.height), pl.Float64)) for part in (keys, lost)
     ).sort("as_of", "customer")
-    keys = keys.join(moments.select("as_of", "label_end"), on="as_of", how="left", maintain_order="left")
+    ends = moments.select("as_of", "label_end", "label_known")
+    keys = keys.join(ends, on="as_of", how="left", maintain_order="left")
     keys = keys.with_columns(number=pl.col("customer").rank("dense").cast(pl.Int64) - 1)
     wanted = keys[_wanted(keys, plan)]
     counts["loaded"] = wanted.height
@@ -201,8 +210,8 @@ def load_examples(
         customer=wanted["number"].to_numpy(),
         ids=wanted["customer"],
         as_of=wanted["as_of"],
-        y=wanted["y"].fill_null(0).to_numpy(),
-        period=np.where(wanted["y"].is_null(), NO_LABEL, wanted["period"]),
+        y=wanted["y"].fill_null(NO_LABEL).to_numpy(),
+        period=wanted["period"].to_numpy(),
         draw=wanted["draw"].to_numpy(),
         schedule=plan,
         counts=counts,
@@ -218,7 +227,8 @@ def load_examples(
 
 def _lost(keyed: pl.LazyFrame, told: pl.DataFrame, numbered: pl.DataFrame) -> pl.DataFrame:
     """Rows that had a label at an earlier moment alone: they are examples of that moment."""
-    lost = keyed.filter(pl.col("y").is_null()).join(told.lazy(), on=KEYS, how="semi").collect()
+    then = told.filter(pl.col("y").is_not_null()).lazy()
+    lost = keyed.filter(pl.col("y").is_null()).join(then, on=KEYS, how="semi").collect()
     return lost.sort("as_of", "customer").join(numbered, on="as_of", how="inner", maintain_order="left")
 
 
@@ -233,7 +243,7 @@ def _told(as_known: AsKnown | None, plan: Schedule) -> pl.DataFrame:
 
 def _otherwise(told: pl.DataFrame, keys: pl.DataFrame, wanted: pl.DataFrame) -> pl.DataFrame:
     """`Examples.otherwise`."""
-    known = keys.select(*KEYS, "number", "period", "label_end", "place")
+    known = keys.select(*KEYS, "number", "period", "label_end", "label_known", "place")
     rows = wanted.select("place").with_row_index("row")
     found = told.join(known, on=KEYS, how="inner").join(rows, on="place", how="left")
     return found.select("at", "row", *_KEPT)
@@ -253,14 +263,14 @@ def _wanted(keys: pl.DataFrame, plan: Schedule) -> NDArray[np.int64]:
     before = np.isin(period[every], plan.before(plan.last))
     order = every[keys["y"].is_not_null().to_numpy()[every]]
     chosen = [order[:BUILD_ROWS], every[before][:BUILD_ROWS]]
-    chosen += [order[period[order] == number][:JUDGED_ROWS] for number in plan.judged]
+    chosen += [every[period[every] == number][:JUDGED_ROWS] for number in plan.judged]
     chosen.append(order[period[order] == plan.last][:TEST_ROWS])
     return np.unique(np.concatenate(chosen))
 
 
 def described(examples: Examples, contract: Contract, *, seed: int) -> QualityReport:
     """What the examples look like, of a sample; a customer has several rows, so rows have no id here."""
-    labelled = np.flatnonzero(examples.period != NO_LABEL)
+    labelled = np.flatnonzero(examples.y != NO_LABEL)
     rows = np.sort(np.random.default_rng(seed).permutation(labelled)[:DESCRIBED_ROWS])
     label = contract.churn.label
     frame = examples.frame[rows].with_columns(pl.Series(label, examples.y[rows]).cast(pl.String))

@@ -91,7 +91,7 @@ def extent_of(examples: Examples, contract: Contract, names: Sequence[str], budg
         budget: seconds.
     """
     plan = examples.schedule
-    rows_of = np.bincount(examples.period[examples.period != NO_LABEL], minlength=len(plan.periods))
+    rows_of = np.bincount(examples.period[examples.y != NO_LABEL], minlength=len(plan.periods))
     known = [int(rows_of[plan.before(number)].sum()) for number in plan.judged]
     columns = min(len(contract.inputs), MOST_KEPT)
 

@@ -20,6 +20,7 @@ from holdfast.history.labels import final_before
 from holdfast.model.estimators.boosters import LightGBM
 from holdfast.model.survival import DAYS, MONTHS, Survival, log_odds
 from holdfast.training.crossval import side_by_side
+from holdfast.training.examples import NO_LABEL
 from holdfast.training.fitting import Rows
 from holdfast.training.metrics import log_odds_loss
 
@@ -192,8 +193,9 @@ def fit_survival(
         on_fit: called after each of the two fits.
     """
     measured, deployed = scorers
-    rows, p = rolling.rows, rolling.pipeline
     plan = lookout.examples.schedule
+    rows, p = rolling.rows[rolling.labelled], rolling.pipeline[rolling.labelled]
+    told = rolling.known[plan.last] != NO_LABEL
     known = final_before(lookout.history, plan.periods[plan.last].begin)
     then = replace(lookout, examples=lookout.examples.as_known(plan.last))
     every = np.concatenate([rows, last[0]])
@@ -207,7 +209,7 @@ def fit_survival(
     early, found = side_by_side(
         fit,
         [
-            (then, measured, rows, p, known),
+            (then, measured, rolling.rows[told], rolling.pipeline[told], known),
             (lookout, deployed, every, np.concatenate([p, last[1]]), final),
         ],
     )

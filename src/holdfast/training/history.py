@@ -51,7 +51,7 @@ def train_history(
         progress: is told of each step.
 
     Raises:
-        HistoryError: a table is missing, or nobody is eligible.
+        HistoryError: a table is missing, nobody is eligible, or another run prepared the tables anew.
         PeriodsError, TableError: the history is too short, or all customers met the same fate.
         UsageError: a model's name is unknown.
     """

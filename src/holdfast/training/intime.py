@@ -13,7 +13,7 @@ from holdfast.training.baseline import baseline
 from holdfast.training.buildintime import build_twice
 from holdfast.training.byperiod import backtest_of
 from holdfast.training.clock import Clock
-from holdfast.training.examples import described, digest_of, load_examples
+from holdfast.training.examples import NO_LABEL, described, digest_of, load_examples
 from holdfast.training.extent import extent_of
 from holdfast.training.findings import Findings, lost_money
 from holdfast.training.hazard import Lookout, fit_survival
@@ -103,6 +103,7 @@ def train_in_time(
     blend = "blend" in names
     rolling = backtest(examples, table.contract, extent, blend=blend, seed=seed, clock=clock, progress=told)
     candidates = rolling.candidates(last)
+    known = rolling.known[last][rolling.known[last] != NO_LABEL]  # what they were chosen by
     chosen = next(each for each in candidates if each.name == rolling.chosen[last])
     final = rehearse(chosen, rolling, examples, table.contract, extent, seed=seed, progress=told)
     threshold, threshold_why = threshold_for(history.economics, chosen.probability)
@@ -142,17 +143,17 @@ def train_in_time(
         seed=seed,
         budget=budget,
         seconds=before + clock.seconds(),
-        rows=_counts(examples, built, searched=len(rolling.y), test=len(rows)),
+        rows=_counts(examples, built, searched=int(rolling.labelled.sum()), test=len(rows)),
         leaderboard=leaderboard(
             candidates,
             chosen=chosen,
             within=rolling.within,
-            y=rolling.y,
+            y=known,
             threshold=threshold,
             economics=history.economics,
         ),
         chosen=chosen.name,
-        why=why_chosen(chosen, candidates, rolling.y),
+        why=why_chosen(chosen, candidates, known),
         threshold=threshold,
         threshold_why=threshold_why,
         test=figures,
@@ -211,6 +212,6 @@ def _too_short(found: Backtest) -> list[str]:
     return [
         (
             "Only the last period could be judged: settings were taken as usual, and nothing was calibrated. "
-            "A longer history, or a shorter horizon, lets the backtest choose."
+            "A longer history lets the backtest choose; a shorter horizon may."
         )
     ]

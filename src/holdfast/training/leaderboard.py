@@ -65,12 +65,9 @@ def why_chosen(chosen: Candidate, candidates: Sequence[Candidate], y: NDArray[np
     """The selection rule's reasoning."""
     words = chosen.name.replace("_", " ")
     if not len(y):
-        return (
-            f"{chosen.name.replace('_', ' ')} is the usual choice: there was no period to compare models in."
-        )
+        return f"{words} is the usual choice: there was no period to compare models in."
     losses = {c.name: float(row_log_loss(y, c.probability).mean()) for c in candidates}
     best = min(losses, key=losses.__getitem__)
-    words = chosen.name.replace("_", " ")
     if chosen.name == best:
         simpler = [c.name for c in candidates if NAMES.index(c.name) < NAMES.index(best)]
         tail = " and every simpler model is worse by more than noise" if simpler else ""

@@ -88,9 +88,9 @@ def insist_known(plan: Schedule, known: Mapping[int, NDArray[np.int64]]) -> Sche
         rows, left = known[plan.last]
         raise PeriodsError(
             f"When the last period ({plan.periods[plan.last].name}) began, only {left:,} were known to have "
-            f"left, {rows - left:,} to have stayed; {LEAST_EACH} of each are needed. Who left is told late.",
+            f"left, {rows - left:,} to have stayed; {LEAST_EACH} of each are needed. Much is told late.",
             hint="Give a longer history or a longer horizon_days. If the `known` column of the churn table "
-            "does not say when an end was told, take it out of the contract.",
+            "does not say when a row was told, take it out of the contract.",
         )
     return replace(plan, judged=tuple(number for number in plan.judged if enough(number)))
 

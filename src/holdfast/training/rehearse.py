@@ -106,12 +106,12 @@ def rehearse(
     trials = _tried(_jobs(plans, judged, last), folds, seed, progress)
 
     def decided(number: int) -> Plan:
-        known, before = found.known[number], set(schedule.before(number).tolist())
+        known = found.known[number]
         seen: list[tuple[_Trial, NDArray[np.int8]]] = []
         for other in judged:
             y = known[found.period == other]
             told = y != NO_LABEL
-            seen += [(each.among(told), y[told]) for each in trials[other] if other in before]
+            seen += [(each.among(told), y[told]) for each in trials[other] if told.any()]
         return Plan(tuple((_suited(recipe, seen), weight) for recipe, weight in plans[number].first))
 
     for number in judged:

@@ -19,7 +19,7 @@ from holdfast.features import Encoder, FeatureProgram
 from holdfast.model.calibration import Calibrator
 from holdfast.training.blending import blend_weights, fit_platt
 from holdfast.training.crossval import Fold, side_by_side
-from holdfast.training.examples import JUDGED_ROWS, NO_LABEL
+from holdfast.training.examples import NO_LABEL
 from holdfast.training.extent import ORDER
 from holdfast.training.fitting import Rows
 from holdfast.training.metrics import row_log_loss
@@ -76,9 +76,10 @@ class Rolling:
     """The backtest of every candidate, and of choosing among them.
 
     Attributes:
-        rows: numbers of the judged rows in the examples, in order of period, shape (n,).
+        rows: numbers of the judged rows in the examples, in order of period, shape (n,): with those by which
+            earlier decisions were made, though they have no label any more.
         period: of each, shape (n,).
-        y: their labels.
+        y: their labels, `NO_LABEL` where there is none any more.
         customer: whose they are.
         known: for each judged period and the last: the judged rows' labels as known when it began, `NO_LABEL`
             where there was none, shape (n,).
@@ -102,8 +103,14 @@ class Rolling:
     within: dict[str, bool] = field(default_factory=dict)
     """Which candidates were within noise of the best before the last period."""
 
+    @property
+    def labelled(self) -> NDArray[np.bool_]:
+        """Which rows have a label, shape (n,)."""
+        return np.asarray(self.y != NO_LABEL)
+
     def candidates(self, last: int) -> list[Candidate]:
-        """The candidates as decided before the last period, simplest first, for the leaderboard."""
+        """The candidates as decided before the last period, simplest first, on the rows that were known."""
+        known = self.known[last] != NO_LABEL
         found = []
         for name, decided in self.decided[last].items():
             members = [recipe.name for recipe, _ in decided.plan.first] if name == "blend" else [name]
@@ -114,7 +121,7 @@ class Rolling:
                     name,
                     decided.plan,
                     decided.calibrator,
-                    self.probability[name],
+                    self.probability[name][known],
                     sum(self.tracks[each].fit_seconds for each in own),
                     sum(self.tracks[each].score_seconds for each in members),
                     note,
@@ -178,14 +185,14 @@ def backtest(
 
 def _judged_rows(examples: Examples) -> Rolling:
     plan = examples.schedule
-    parts = [examples.sample(np.array([number]), JUDGED_ROWS) for number in plan.judged]
+    parts = [examples.judged(number) for number in plan.judged]
     rows = np.concatenate(parts) if parts else np.zeros(0, np.int64)
     period = examples.period[rows]
     known = {}
     for number in (*plan.judged, plan.last):
         then = examples.as_known(number)
-        told = np.isin(then.period[rows], plan.before(number))
-        known[number] = np.where(told, then.y[rows], NO_LABEL).astype(np.int8)
+        over = np.isin(period, plan.before(number))
+        known[number] = np.where(over, then.y[rows], NO_LABEL).astype(np.int8)
     return Rolling(rows, period, examples.y[rows], examples.customer[rows], known, {})
 
 
@@ -222,7 +229,7 @@ def fold_of(examples: Examples, contract: Contract, number: int, most: int, *, s
     groups = np.unique(examples.customer[learn], return_inverse=True)[1]
     encoder = Encoder(program)
     X = encoder.fit_transform(program.frame(frame), y, seed=seed, groups=groups)
-    judged = examples.sample(np.array([number]), JUDGED_ROWS)
+    judged = examples.judged(number)
     Z = encoder.transform(program.frame(examples.frame[judged]))
     fold = Fold(Rows(X, y), Rows(Z, examples.y[judged]), learn, judged, encoder.slots)
     return fold, len(program.names)
